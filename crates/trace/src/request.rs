@@ -1,0 +1,150 @@
+//! One HTTP request and the statements that ran inside it.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use serde::{Deserialize, Serialize};
+use speedwell_sql::{Dialect, Fingerprint};
+
+/// A W3C trace id; all zero means "none".
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct TraceId(pub [u8; 16]);
+
+/// A W3C span id; all zero means "none".
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct SpanId(pub [u8; 8]);
+
+/// Method and path template: `GET /flyers/{id}`. Never a filled path.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Route(pub Arc<str>);
+
+/// Where requests and statements come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The tracing layer in the service's own process.
+    Layer,
+    /// Spans received over OTLP.
+    Otlp,
+    /// The PostgreSQL proxy.
+    Proxy,
+}
+
+/// One HTTP request: the unit in which statements are grouped.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The trace that the request belongs to.
+    pub trace_id: TraceId,
+    /// The request's own span.
+    pub span_id: SpanId,
+    /// The caller's span, if it sent one.
+    pub parent_span_id: Option<SpanId>,
+    /// Method and template.
+    pub route: Route,
+    /// Path as requested, query string left out.
+    pub path: Option<Arc<str>>,
+    /// HTTP status code.
+    pub status: Option<u16>,
+    /// When it arrived.
+    pub started: SystemTime,
+    /// From arrival to the end of the answer.
+    pub duration: Duration,
+    /// Statements in order of their start.
+    pub statements: Vec<Statement>,
+    /// Statements that were seen but not kept, because the request ran more than the source keeps.
+    pub statements_dropped: u64,
+    /// Rows that the answer shows: elements of arrays in its JSON, at any depth. Unknown to most
+    /// sources; the audit fills it in from the answer that it got.
+    pub rows_answered: Option<u64>,
+    /// Who saw it.
+    pub source: Source,
+}
+
+/// One execution of SQL inside a request.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    /// The text as sent to the database, without comments around it.
+    pub text: Arc<str>,
+    /// Identity of its shape.
+    pub fingerprint: Fingerprint,
+    /// Dialect of the database that ran it.
+    pub dialect: Dialect,
+    /// Start, counted from the start of the request.
+    pub offset: Duration,
+    /// How long the driver waited for it.
+    pub duration: Duration,
+    /// Rows that came back; `None` if the source cannot see it.
+    pub rows_returned: Option<u64>,
+    /// Rows that were written; `None` if the source cannot see it.
+    pub rows_affected: Option<u64>,
+    /// Its parameters.
+    pub values: Values,
+    /// Code that ran it.
+    pub site: Option<Site>,
+    /// The span it ran in.
+    pub parent: Option<SpanId>,
+    /// Whether it failed; `false` when the source cannot see it.
+    pub failed: bool,
+}
+
+/// The parameters of a statement, as far as the source sees them. Values themselves are never kept.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Values {
+    /// The text has no placeholders: what is to be seen is in the text.
+    InText,
+    /// The text has placeholders and the source does not see what was bound.
+    Hidden,
+    /// A keyed hash of each bound value, in order.
+    Hashed(Box<[u64]>),
+}
+
+/// A place in the code: the innermost function (span) that ran a statement.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Site {
+    /// Qualified function or span name: `flyers::feed::load_images`.
+    pub function: Arc<str>,
+    /// Source file, for people to open; never part of an identity.
+    pub file: Option<Arc<str>>,
+    /// Line in `file`; never part of an identity.
+    pub line: Option<u32>,
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+impl fmt::Display for SpanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+impl fmt::Debug for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+impl fmt::Debug for SpanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl Route {
+    /// A route from method and path template.
+    pub fn new(method: &str, template: &str) -> Self {
+        Self(format!("{method} {template}").into())
+    }
+}
