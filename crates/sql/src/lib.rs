@@ -1,13 +1,21 @@
 //! One SQL statement: what it is (its [`Fingerprint`]), what was said beside it
 //! (its sqlcommenter [tags](Tags)) and what it does (its [`Shape`] and [`Structure`]).
 
+mod canon;
+mod comment;
 mod dialect;
 mod fingerprint;
+mod keyword;
+mod lexer;
+mod memo;
 mod shape;
 mod structure;
+mod table_scan;
+mod tokens;
 
 pub use dialect::Dialect;
-pub use fingerprint::{Digest, Fingerprint, Memo, Tags, fingerprint, normalize, tags};
+pub use fingerprint::{Digest, Fingerprint, Tags, fingerprint, normalize, tags};
+pub use memo::Memo;
 pub use shape::{Kind, Limit, Shape, TableUse, shape};
 pub use structure::{
     Comparison, Operand, OrderColumn, Predicate, Structure, StructureError, structure,

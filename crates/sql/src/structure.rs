@@ -92,4 +92,6 @@ pub fn structure(
     _sql: &str,
     _dialect: Dialect,
     _columns: &dyn Fn(&str) -> Vec<String>,
-) -> Result<Structure, StructureError> { todo!() }
+) -> Result<Structure, StructureError> {
+    todo!()
+}

@@ -1,0 +1,622 @@
+//! The canonical form of a statement: what is left when literals, list lengths,
+//! comments, case and white space are taken away.
+//!
+//! The form is written twice from the same walk over the tokens: as compact bytes that
+//! are hashed into the fingerprint ([`Compact`]), and as text for people ([`Readable`]).
+//! The text reads back as the same tokens, so both are stable under repetition.
+
+use crate::Dialect;
+use crate::keyword::{expects_operand, is_keyword};
+use crate::lexer::{LITERAL_MARK, Lexer, Token, TokenKind};
+
+/// How many different elements of one list are remembered to find repeated ones. Real lists
+/// have one or two; the bound keeps a list of thousands of distinct expressions linear.
+const REMEMBERED_ELEMENTS: usize = 16;
+
+/// One piece of the canonical form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Piece<'a> {
+    /// A keyword or unquoted name, as written.
+    Word(&'a [u8]),
+    /// A quoted name, as written.
+    Quoted(&'a [u8]),
+    /// A literal of any kind, its sign included.
+    Literal,
+    /// A placeholder of any spelling.
+    Placeholder,
+    /// An operator.
+    Operator(&'a [u8]),
+    /// One of `( ) [ ] , . ; ::`.
+    Mark(TokenKind),
+}
+
+/// Writes pieces into a buffer in one of the two forms.
+pub(crate) trait Form {
+    /// Appends `piece`; `previous` is the piece before it, if there is one.
+    fn write(out: &mut Vec<u8>, piece: Piece<'_>, previous: Option<Piece<'_>>, dialect: Dialect);
+    /// Marks the element just written as a list of any length.
+    fn write_many(_out: &mut Vec<u8>) {}
+}
+
+/// What an open bracket is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bracket {
+    /// A list that collapses: `IN (..)`, `ARRAY[..]`, or a row inside one.
+    List,
+    /// A row of `VALUES`: a list, in which `NULL` is a value like others.
+    ValuesRow,
+    /// The rows behind `VALUES`; it has no bracket of its own.
+    ValuesRows,
+    /// Anything else: order and number of its parts count.
+    Plain,
+}
+
+/// An open bracket and, for a list, the element being written.
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    bracket: Bracket,
+    /// Index of this list's first element in `Scratch::elements`.
+    first_element: usize,
+    /// Where the separator before the current element begins in the output.
+    separator: usize,
+    /// Where the current element begins in the output.
+    element: usize,
+    /// How many pieces the current element has, not counting what is nested.
+    pieces: usize,
+    /// Whether the current element is, so far, one literal or one placeholder.
+    constant: bool,
+}
+
+/// Buffers that are used again for the next statement.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    /// The canonical form.
+    pub(crate) out: Vec<u8>,
+    frames: Vec<Frame>,
+    /// Elements of the open lists, as ranges of `out`.
+    elements: Vec<(usize, usize)>,
+}
+
+/// Above this size a buffer is given back rather than kept for the next statement.
+const KEPT_BYTES: usize = 256 * 1024;
+
+impl Scratch {
+    fn clear(&mut self) {
+        if self.out.capacity() > KEPT_BYTES {
+            *self = Self::default();
+        }
+        self.out.clear();
+        self.frames.clear();
+        self.elements.clear();
+    }
+}
+
+/// Writes the canonical form of `sql` to `scratch.out`.
+pub(crate) fn write_form<F: Form>(sql: &str, dialect: Dialect, scratch: &mut Scratch) {
+    scratch.clear();
+    let mut writer = Writer::<F>::new(sql.as_bytes(), dialect, scratch);
+    for token in Lexer::new(sql, dialect) {
+        if token.kind != TokenKind::Comment {
+            writer.token(token);
+        }
+    }
+    writer.finish();
+}
+
+/// Signs in front of something that may turn out to be a literal.
+#[derive(Debug, Clone, Copy, Default)]
+struct Signs {
+    count: u32,
+    /// Bit `i` is set if sign `i` is a minus.
+    minus: u64,
+}
+
+impl Signs {
+    /// More than 64 signs in a row say nothing that 64 do not.
+    fn push(&mut self, minus: bool) {
+        if self.count < u64::BITS {
+            self.minus |= u64::from(minus) << self.count;
+            self.count += 1;
+        }
+    }
+}
+
+struct Writer<'a, F> {
+    text: &'a [u8],
+    dialect: Dialect,
+    scratch: &'a mut Scratch,
+    previous: Option<Piece<'a>>,
+    signs: Signs,
+    /// A `;` was read; it is written only if something follows it.
+    pending_semicolon: bool,
+    /// A `,` was read behind a row of `VALUES`; it may separate rows or end them.
+    pending_row_comma: bool,
+    /// The `+` of a collapsed list in text that is canonical already.
+    pending_many: bool,
+    form: std::marker::PhantomData<F>,
+}
+
+impl<'a, F: Form> Writer<'a, F> {
+    fn new(text: &'a [u8], dialect: Dialect, scratch: &'a mut Scratch) -> Self {
+        Self {
+            text,
+            dialect,
+            scratch,
+            previous: None,
+            signs: Signs::default(),
+            pending_semicolon: false,
+            pending_row_comma: false,
+            pending_many: false,
+            form: std::marker::PhantomData,
+        }
+    }
+
+    #[inline]
+    fn token(&mut self, token: Token) {
+        let text = &self.text[token.start..token.end];
+        if self.signs.count > 0 && self.settle_signs(token, text) {
+            return;
+        }
+        if self.pending_many {
+            self.settle_many(token);
+        }
+        match token.kind {
+            TokenKind::Word => self.word(text),
+            TokenKind::Quoted => self.piece(Piece::Quoted(text)),
+            TokenKind::Number | TokenKind::String => self.piece(Piece::Literal),
+            TokenKind::Placeholder => self.piece(Piece::Placeholder),
+            TokenKind::Operator => self.operator(text),
+            TokenKind::LeftParen | TokenKind::LeftBracket => self.open(token.kind),
+            TokenKind::RightParen | TokenKind::RightBracket => self.close(token.kind),
+            TokenKind::Comma => self.comma(),
+            TokenKind::Semicolon => self.semicolon(),
+            TokenKind::Dot | TokenKind::Cast => self.piece(Piece::Mark(token.kind)),
+            TokenKind::Comment => {}
+        }
+    }
+
+    /// Decides what the signs before `token` were. True if `token` is thereby dealt with.
+    fn settle_signs(&mut self, token: Token, text: &[u8]) -> bool {
+        match token.kind {
+            TokenKind::Number | TokenKind::String => self.signs = Signs::default(),
+            TokenKind::Operator if text == b"-" || text == b"+" => {
+                self.signs.push(text == b"-");
+                return true;
+            }
+            _ => self.write_signs(),
+        }
+        false
+    }
+
+    /// Writes held signs as operators: no literal followed.
+    fn write_signs(&mut self) {
+        let signs = std::mem::take(&mut self.signs);
+        for i in 0..signs.count {
+            let sign: &'static [u8] = if signs.minus >> i & 1 == 1 {
+                b"-"
+            } else {
+                b"+"
+            };
+            self.piece(Piece::Operator(sign));
+        }
+    }
+
+    /// Decides what a `+` behind a constant in a list was: the mark of a collapsed list
+    /// if the element ends here, an operator otherwise.
+    fn settle_many(&mut self, token: Token) {
+        self.pending_many = false;
+        let ends = matches!(
+            token.kind,
+            TokenKind::Comma | TokenKind::RightParen | TokenKind::RightBracket
+        );
+        if !ends {
+            self.piece(Piece::Operator(b"+"));
+        }
+    }
+
+    #[inline]
+    fn word(&mut self, text: &'a [u8]) {
+        // Keywords that decide about lists: a query is not a list, and in rows of
+        // VALUES the constants are values like all others.
+        if let Some(frame) = self.scratch.frames.last_mut()
+            && frame.pieces == 0
+        {
+            match frame.bracket {
+                Bracket::List | Bracket::ValuesRow
+                    if self.scratch.elements.len() == frame.first_element && is_query(text) =>
+                {
+                    frame.bracket = Bracket::Plain;
+                }
+                Bracket::ValuesRow if is_constant(text) => {
+                    self.piece(Piece::Literal);
+                    return;
+                }
+                _ => {}
+            }
+        }
+        self.piece(Piece::Word(text));
+    }
+
+    fn operator(&mut self, text: &'a [u8]) {
+        let sign = text == b"-" || text == b"+";
+        if sign && !self.after_operand() {
+            self.signs.push(text == b"-");
+            return;
+        }
+        let in_list = self.scratch.frames.last().is_some_and(|frame| {
+            frame.constant && matches!(frame.bracket, Bracket::List | Bracket::ValuesRow)
+        });
+        if text == b"+" && in_list {
+            self.pending_many = true;
+            return;
+        }
+        self.piece(Piece::Operator(text));
+    }
+
+    /// Holds a semicolon back until something follows, so that trailing ones do not count.
+    fn semicolon(&mut self) {
+        self.settle_rows(false);
+        if self.scratch.frames.is_empty() {
+            self.pending_semicolon = self.previous.is_some();
+        } else {
+            self.piece(Piece::Mark(TokenKind::Semicolon));
+        }
+    }
+
+    fn after_operand(&self) -> bool {
+        self.previous.is_some_and(ends_operand)
+    }
+
+    /// Writes one piece that opens and closes nothing.
+    #[inline]
+    fn piece(&mut self, piece: Piece<'a>) {
+        self.settle_rows(false);
+        if let Some(frame) = self.scratch.frames.last_mut() {
+            let constant = matches!(piece, Piece::Literal | Piece::Placeholder);
+            frame.constant = frame.pieces == 0 && constant;
+            frame.pieces += 1;
+        }
+        self.write(piece);
+    }
+
+    #[inline]
+    fn write(&mut self, piece: Piece<'a>) {
+        if self.pending_semicolon {
+            self.pending_semicolon = false;
+            let semicolon = Piece::Mark(TokenKind::Semicolon);
+            F::write(
+                &mut self.scratch.out,
+                semicolon,
+                self.previous,
+                self.dialect,
+            );
+            self.previous = Some(semicolon);
+        }
+        F::write(&mut self.scratch.out, piece, self.previous, self.dialect);
+        self.previous = Some(piece);
+    }
+
+    /// Ends the rows of `VALUES` if what comes now is not one more row.
+    #[inline]
+    fn settle_rows(&mut self, opens_row: bool) {
+        while let Some(frame) = self.scratch.frames.last() {
+            if frame.bracket != Bracket::ValuesRows {
+                return;
+            }
+            let more = opens_row && (self.pending_row_comma || frame.pieces == 0);
+            if more {
+                return;
+            }
+            self.leave();
+            if std::mem::take(&mut self.pending_row_comma) {
+                self.comma();
+            }
+        }
+    }
+
+    fn open(&mut self, kind: TokenKind) {
+        self.settle_rows(kind == TokenKind::LeftParen);
+        if std::mem::take(&mut self.pending_row_comma) {
+            self.separate();
+        }
+        let bracket = self.bracket(kind);
+        if let Some(frame) = self.scratch.frames.last_mut() {
+            frame.constant = false;
+            frame.pieces += 1;
+        }
+        self.write(Piece::Mark(kind));
+        self.enter(bracket);
+    }
+
+    /// What the bracket that opens now is, from what stands before it.
+    fn bracket(&mut self, kind: TokenKind) -> Bracket {
+        let parent = self.scratch.frames.last().copied();
+        match self.previous {
+            Some(Piece::Word(word)) if word.len() <= 6 => {
+                if kind == TokenKind::LeftParen {
+                    if word.eq_ignore_ascii_case(b"in") {
+                        return Bracket::List;
+                    }
+                    if word.eq_ignore_ascii_case(b"values") {
+                        self.enter_rows();
+                        return Bracket::ValuesRow;
+                    }
+                } else if word.eq_ignore_ascii_case(b"array") {
+                    return Bracket::List;
+                }
+            }
+            _ => {}
+        }
+        match parent {
+            Some(Frame {
+                bracket: Bracket::ValuesRows,
+                ..
+            }) => Bracket::ValuesRow,
+            Some(Frame {
+                bracket: Bracket::List,
+                pieces: 0,
+                ..
+            }) => Bracket::List,
+            Some(Frame {
+                bracket: Bracket::ValuesRow,
+                pieces: 0,
+                ..
+            }) => Bracket::ValuesRow,
+            _ => Bracket::Plain,
+        }
+    }
+
+    /// Begins the rows of `VALUES`; the word itself was a piece of the frame around.
+    fn enter_rows(&mut self) {
+        if let Some(frame) = self.scratch.frames.last_mut() {
+            frame.constant = false;
+        }
+        self.enter(Bracket::ValuesRows);
+    }
+
+    fn enter(&mut self, bracket: Bracket) {
+        let at = self.scratch.out.len();
+        self.scratch.frames.push(Frame {
+            bracket,
+            first_element: self.scratch.elements.len(),
+            separator: at,
+            element: at,
+            pieces: 0,
+            constant: false,
+        });
+    }
+
+    fn close(&mut self, kind: TokenKind) {
+        self.settle_rows(false);
+        if let Some(frame) = self.scratch.frames.last() {
+            if matches!(frame.bracket, Bracket::List | Bracket::ValuesRow) {
+                self.end_element();
+            }
+            self.leave();
+            self.write(Piece::Mark(kind));
+            self.end_row();
+        } else {
+            self.write(Piece::Mark(kind));
+        }
+    }
+
+    /// Behind a row of `VALUES`: a row equal to an earlier one is dropped.
+    fn end_row(&mut self) {
+        let rows = self.scratch.frames.last();
+        if rows.is_some_and(|frame| frame.bracket == Bracket::ValuesRows) {
+            self.end_element();
+        }
+    }
+
+    /// Forgets the innermost frame and its elements.
+    fn leave(&mut self) {
+        if let Some(frame) = self.scratch.frames.pop() {
+            self.scratch.elements.truncate(frame.first_element);
+        }
+    }
+
+    fn comma(&mut self) {
+        match self.scratch.frames.last().map(|frame| frame.bracket) {
+            Some(Bracket::ValuesRows) => {
+                if self.pending_row_comma {
+                    self.settle_rows(false);
+                    self.comma();
+                } else {
+                    self.pending_row_comma = true;
+                }
+            }
+            Some(Bracket::List | Bracket::ValuesRow) => {
+                self.end_element();
+                self.separate();
+            }
+            _ => self.piece(Piece::Mark(TokenKind::Comma)),
+        }
+    }
+
+    /// Writes the comma before the next element of the innermost list.
+    fn separate(&mut self) {
+        let separator = self.scratch.out.len();
+        self.write(Piece::Mark(TokenKind::Comma));
+        let element = self.scratch.out.len();
+        if let Some(frame) = self.scratch.frames.last_mut() {
+            frame.separator = separator;
+            frame.element = element;
+            frame.pieces = 0;
+            frame.constant = false;
+        }
+    }
+
+    /// Ends an element of the innermost list; one that was there before is taken back.
+    fn end_element(&mut self) {
+        let Scratch {
+            out,
+            frames,
+            elements,
+        } = &mut *self.scratch;
+        let Some(frame) = frames.last_mut() else {
+            return;
+        };
+        if frame.constant {
+            F::write_many(out);
+        }
+        let text = |start, end| without_space(out.get(start..end).unwrap_or_default());
+        let element = text(frame.element, out.len());
+        let known = &elements[frame.first_element..];
+        if known
+            .iter()
+            .any(|&(start, end)| text(start, end) == element)
+        {
+            out.truncate(frame.separator);
+        } else if known.len() < REMEMBERED_ELEMENTS {
+            elements.push((frame.element, out.len()));
+        }
+    }
+
+    /// Ends what the text left open, inside out.
+    fn finish(&mut self) {
+        self.write_signs();
+        while let Some(frame) = self.scratch.frames.last() {
+            match frame.bracket {
+                Bracket::List | Bracket::ValuesRow => self.end_element(),
+                Bracket::ValuesRows | Bracket::Plain => {}
+            }
+            self.leave();
+        }
+    }
+}
+
+/// Readable elements behind a comma begin with a space, the first one does not.
+fn without_space(element: &[u8]) -> &[u8] {
+    element.strip_prefix(b" ").unwrap_or(element)
+}
+
+/// Whether `piece` ends an operand; the lexer asks the same of tokens.
+fn ends_operand(piece: Piece<'_>) -> bool {
+    match piece {
+        Piece::Word(word) => !expects_operand(word),
+        Piece::Quoted(_) | Piece::Literal | Piece::Placeholder => true,
+        Piece::Mark(kind) => matches!(kind, TokenKind::RightParen | TokenKind::RightBracket),
+        Piece::Operator(_) => false,
+    }
+}
+
+fn is_query(word: &[u8]) -> bool {
+    [b"select".as_slice(), b"with", b"values", b"table"]
+        .iter()
+        .any(|known| word.eq_ignore_ascii_case(known))
+}
+
+fn is_constant(word: &[u8]) -> bool {
+    [b"null".as_slice(), b"true", b"false"]
+        .iter()
+        .any(|known| word.eq_ignore_ascii_case(known))
+}
+
+/// The bytes that are hashed: one tag per piece, names in lower case.
+///
+/// Tags are part of the fingerprint: changing one changes every fingerprint.
+pub(crate) enum Compact {}
+
+impl Form for Compact {
+    #[inline]
+    fn write(out: &mut Vec<u8>, piece: Piece<'_>, _previous: Option<Piece<'_>>, _: Dialect) {
+        match piece {
+            Piece::Word(word) => {
+                out.push(1);
+                let start = out.len();
+                out.extend_from_slice(word);
+                out[start..].make_ascii_lowercase();
+            }
+            Piece::Quoted(name) => {
+                out.push(2);
+                // The length, because a quoted name may hold any byte, tags included.
+                out.extend_from_slice(&(name.len() as u64).to_le_bytes());
+                out.extend_from_slice(name);
+            }
+            Piece::Literal => out.push(3),
+            Piece::Placeholder => out.push(4),
+            Piece::Operator(operator) => {
+                out.push(5);
+                out.push(operator.len().min(255) as u8);
+                out.extend_from_slice(operator);
+            }
+            Piece::Mark(kind) => out.push(mark_text(kind).1),
+        }
+    }
+}
+
+/// Text and tag of a mark.
+fn mark_text(kind: TokenKind) -> (&'static str, u8) {
+    match kind {
+        TokenKind::LeftParen => ("(", 6),
+        TokenKind::RightParen => (")", 7),
+        TokenKind::LeftBracket => ("[", 8),
+        TokenKind::RightBracket => ("]", 11),
+        TokenKind::Comma => (",", 12),
+        TokenKind::Dot => (".", 14),
+        TokenKind::Semicolon => (";", 15),
+        _ => ("::", 16),
+    }
+}
+
+/// Text for people: keywords in capitals, names in lower case, one space where one helps.
+pub(crate) enum Readable {}
+
+impl Form for Readable {
+    fn write(out: &mut Vec<u8>, piece: Piece<'_>, previous: Option<Piece<'_>>, dialect: Dialect) {
+        if previous.is_some_and(|previous| spaced(previous, piece)) {
+            out.push(b' ');
+        }
+        match piece {
+            Piece::Word(word) => {
+                let start = out.len();
+                out.extend_from_slice(word);
+                if is_keyword(word) {
+                    out[start..].make_ascii_uppercase();
+                } else {
+                    out[start..].make_ascii_lowercase();
+                }
+            }
+            Piece::Quoted(text) | Piece::Operator(text) => out.extend_from_slice(text),
+            Piece::Literal => out.extend_from_slice(LITERAL_MARK.as_bytes()),
+            // Behind an operand PostgreSQL would read `?` as an operator.
+            Piece::Placeholder
+                if dialect == Dialect::Postgres && previous.is_some_and(ends_operand) =>
+            {
+                out.extend_from_slice(b"$1");
+            }
+            Piece::Placeholder => out.push(b'?'),
+            Piece::Mark(kind) => out.extend_from_slice(mark_text(kind).0.as_bytes()),
+        }
+    }
+
+    fn write_many(out: &mut Vec<u8>) {
+        out.push(b'+');
+    }
+}
+
+/// Whether a space stands between two pieces. Where there is none, the two must read
+/// back as the same two tokens.
+fn spaced(previous: Piece<'_>, piece: Piece<'_>) -> bool {
+    use TokenKind::{
+        Cast, Comma, Dot, LeftBracket, LeftParen, RightBracket, RightParen, Semicolon,
+    };
+    let after_name = matches!(previous, Piece::Quoted(_))
+        || matches!(previous, Piece::Word(word) if !is_keyword(word));
+    let after_operand = after_name
+        || matches!(previous, Piece::Literal | Piece::Placeholder)
+        || matches!(previous, Piece::Mark(RightParen | RightBracket));
+    let before_name = matches!(piece, Piece::Word(_) | Piece::Quoted(_));
+    match (previous, piece) {
+        (_, Piece::Mark(Comma | RightParen | RightBracket | Semicolon)) => false,
+        (Piece::Mark(LeftParen | LeftBracket), _) => false,
+        (_, Piece::Mark(LeftParen)) => !after_name,
+        (Piece::Word(word), Piece::Mark(LeftBracket)) => {
+            is_keyword(word) && !word.eq_ignore_ascii_case(b"array")
+        }
+        (_, Piece::Mark(LeftBracket | Dot | Cast)) => !after_operand,
+        (Piece::Mark(Dot), Piece::Operator(operator)) => operator != b"*",
+        (Piece::Mark(Dot | Cast), _) => !before_name,
+        _ => true,
+    }
+}
