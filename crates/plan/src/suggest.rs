@@ -1,0 +1,314 @@
+//! Which index a statement's structure asks for.
+
+use std::fmt;
+
+use serde::Serialize;
+use speedwell_sql::{Comparison, Operand, Predicate, Structure};
+
+use crate::{Index, Schema, Table};
+
+/// An index that should serve a statement. Derived from the statement's structure alone; nobody
+/// has built it yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IndexSuggestion {
+    /// The table.
+    pub table: String,
+    /// Columns in order; `true` for descending.
+    pub columns: Vec<(String, bool)>,
+    /// The statement that builds it.
+    pub ddl: String,
+    /// Why these columns in this order.
+    pub reason: String,
+    /// Whether it was built on a copy and measured.
+    pub tried: bool,
+}
+
+/// `CREATE INDEX ... (not tried)`.
+impl fmt::Display for IndexSuggestion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tried = if self.tried { "tried" } else { "not tried" };
+        write!(f, "{}; ({tried})", self.ddl)
+    }
+}
+
+/// The index on `table` that the statement asks for: columns compared with `=`, then the columns
+/// it is sorted by, or else one that is compared with `<` or `>`. `None` when there is nothing to
+/// index, or an index or primary key already begins so.
+pub fn suggest(structure: &Structure, table: &str, schema: &Schema) -> Option<IndexSuggestion> {
+    let table = schema.table(table).filter(|table| !table.virtual_table)?;
+    let wanted = Wanted::of(structure, table);
+    if wanted.columns().is_empty() || wanted.is_served(table) {
+        return None;
+    }
+    Some(wanted.suggestion(table))
+}
+
+/// What an index for one table of one statement has to offer.
+struct Wanted {
+    /// Compared with `=` or `IN`, in the order of the table's columns: the same set gives the
+    /// same index, in whatever order a statement names it.
+    equal: Vec<String>,
+    /// Sorted by, behind the columns compared.
+    sorted: Vec<(String, bool)>,
+    /// Compared with `<`, `>`, or a prefix.
+    range: Option<String>,
+}
+
+impl Wanted {
+    fn of(structure: &Structure, table: &Table) -> Self {
+        let own: Vec<&Predicate> = structure
+            .predicates
+            .iter()
+            .filter(|predicate| predicate.table.eq_ignore_ascii_case(&table.name))
+            .collect();
+        let sorted = order(structure, table);
+        let mut equal = columns(table, &own, |predicate| {
+            is_equality(predicate) && !is_join(predicate)
+        });
+        if equal.is_empty() && sorted.is_empty() {
+            // The inner side of a join: found by what the outer side holds.
+            equal = columns(table, &own, |predicate| {
+                is_equality(predicate) && is_join(predicate)
+            });
+        }
+        if equal.is_empty() || sorted.is_empty() {
+            // A list breaks the order of what follows it, so it is used where no order is wanted
+            // or nothing else narrows the search.
+            let lists = columns(table, &own, |predicate| {
+                predicate.comparison == Comparison::In
+            });
+            equal.extend(
+                lists
+                    .into_iter()
+                    .filter(|name| !equal.contains(name))
+                    .collect::<Vec<_>>(),
+            );
+            equal.sort_by_key(|name| position(table, name));
+        }
+        let sorted: Vec<_> = sorted
+            .into_iter()
+            .filter(|(name, _)| !equal.contains(name))
+            .collect();
+        let range = columns(table, &own, |predicate| {
+            matches!(predicate.comparison, Comparison::Range | Comparison::Prefix)
+        })
+        .into_iter()
+        .find(|name| !equal.contains(name))
+        .filter(|_| sorted.is_empty());
+        Self {
+            equal,
+            sorted,
+            range,
+        }
+    }
+
+    fn columns(&self) -> Vec<(String, bool)> {
+        let up = |name: &String| (name.clone(), false);
+        let mut columns: Vec<_> = self.equal.iter().map(up).collect();
+        columns.extend(self.sorted.iter().cloned());
+        columns.extend(self.range.iter().map(up));
+        columns
+    }
+
+    fn is_served(&self, table: &Table) -> bool {
+        let fixed: Vec<&str> = self.equal.iter().map(String::as_str).collect();
+        if table.is_unique(&fixed) {
+            return true;
+        }
+        let key = &table.primary_key;
+        let by_key = Index {
+            name: String::new(),
+            columns: key
+                .iter()
+                .map(|name| crate::IndexColumn {
+                    name: name.clone(),
+                    expression: false,
+                    descending: false,
+                })
+                .collect(),
+            unique: true,
+            partial: None,
+            declared: false,
+        };
+        let stored_in_key = table.without_rowid || key.len() == 1;
+        table.indexes.iter().any(|index| self.begins(index))
+            || stored_in_key && self.begins(&by_key)
+    }
+
+    /// Whether the index begins with the wanted columns: those compared with `=` in any order,
+    /// then the others, all in the wanted direction or all in the other one.
+    fn begins(&self, index: &Index) -> bool {
+        let wanted = self.columns();
+        if index.partial.is_some() || index.columns.len() < wanted.len() {
+            return false;
+        }
+        let (first, then) = index.columns.split_at(self.equal.len());
+        let equal = first.iter().all(|column| {
+            !column.expression
+                && self
+                    .equal
+                    .iter()
+                    .any(|name| name.eq_ignore_ascii_case(&column.name))
+        });
+        let follows = |reversed: bool| {
+            wanted[self.equal.len()..]
+                .iter()
+                .zip(then)
+                .all(|((name, descending), column)| {
+                    !column.expression
+                        && column.name.eq_ignore_ascii_case(name)
+                        && (self.range.is_some() || column.descending == (*descending != reversed))
+                })
+        };
+        equal && (follows(false) || follows(true))
+    }
+
+    fn suggestion(&self, table: &Table) -> IndexSuggestion {
+        let columns = self.columns();
+        let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+        let name = free_name(table, &format!("{}_{}_idx", table.name, names.join("_")));
+        let terms: Vec<String> = columns
+            .iter()
+            .map(|(name, descending)| {
+                format!("{}{}", quote(name), if *descending { " DESC" } else { "" })
+            })
+            .collect();
+        IndexSuggestion {
+            table: table.name.clone(),
+            ddl: format!(
+                "CREATE INDEX {} ON {} ({})",
+                quote(&name),
+                quote(&table.name),
+                terms.join(", ")
+            ),
+            reason: self.reason(),
+            tried: false,
+            columns,
+        }
+    }
+
+    fn reason(&self) -> String {
+        let mut parts = Vec::new();
+        if !self.equal.is_empty() {
+            parts.push(format!("{} compared with =", and(&self.equal)));
+        }
+        if !self.sorted.is_empty() {
+            let names: Vec<String> = self.sorted.iter().map(|(name, _)| name.clone()).collect();
+            parts.push(format!("rows wanted in the order of {}", and(&names)));
+        }
+        if let Some(name) = &self.range {
+            parts.push(format!("{name} compared with a range"));
+        }
+        parts.join(", then ")
+    }
+}
+
+/// The columns of the table that a chosen predicate names, in the table's order.
+fn columns(
+    table: &Table,
+    predicates: &[&Predicate],
+    chosen: impl Fn(&Predicate) -> bool,
+) -> Vec<String> {
+    let is_chosen = |name: &str| {
+        predicates
+            .iter()
+            .any(|predicate| predicate.column.eq_ignore_ascii_case(name) && chosen(predicate))
+    };
+    let names = table.columns.iter().map(|column| &column.name);
+    names.filter(|name| is_chosen(name)).cloned().collect()
+}
+
+fn position(table: &Table, name: &str) -> Option<usize> {
+    table.columns.iter().position(|column| column.name == name)
+}
+
+fn is_equality(predicate: &Predicate) -> bool {
+    matches!(predicate.comparison, Comparison::Equal | Comparison::IsNull)
+}
+
+fn is_join(predicate: &Predicate) -> bool {
+    matches!(predicate.operand, Operand::Column { .. })
+}
+
+/// The columns that the statement sorts by, if all of them are this table's.
+fn order(structure: &Structure, table: &Table) -> Vec<(String, bool)> {
+    let own = |column: &speedwell_sql::OrderColumn| {
+        let name = table
+            .columns
+            .iter()
+            .find(|own| own.name.eq_ignore_ascii_case(&column.column))?;
+        column
+            .table
+            .eq_ignore_ascii_case(&table.name)
+            .then(|| (name.name.clone(), column.descending))
+    };
+    structure
+        .order
+        .iter()
+        .map(own)
+        .collect::<Option<Vec<_>>>()
+        .unwrap_or_default()
+}
+
+/// The name, with a number behind it if another index has it already.
+fn free_name(table: &Table, name: &str) -> String {
+    let taken = |name: &str| {
+        table
+            .indexes
+            .iter()
+            .any(|index| index.name.eq_ignore_ascii_case(name))
+    };
+    if !taken(name) {
+        return name.to_owned();
+    }
+    (2..)
+        .map(|number| format!("{name}{number}"))
+        .find(|name| !taken(name))
+        .unwrap_or_default()
+}
+
+/// Words that databases keep for themselves and people like as column names.
+const RESERVED: [&str; 21] = [
+    "order",
+    "group",
+    "user",
+    "index",
+    "table",
+    "key",
+    "values",
+    "default",
+    "check",
+    "references",
+    "primary",
+    "from",
+    "to",
+    "select",
+    "where",
+    "limit",
+    "offset",
+    "end",
+    "when",
+    "desc",
+    "asc",
+];
+
+fn quote(name: &str) -> String {
+    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && !RESERVED.contains(&name);
+    if plain {
+        name.to_owned()
+    } else {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    }
+}
+
+fn and(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
+    }
+}
