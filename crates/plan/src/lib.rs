@@ -1,6 +1,7 @@
-//! What SQLite says it will do with a statement, and which index would serve it.
+#![doc = include_str!("../README.md")]
 
 mod error;
+mod lint;
 mod phrase;
 mod plan;
 mod schema;
@@ -9,6 +10,7 @@ mod statement;
 mod suggest;
 
 pub use error::ExplainError;
+pub use lint::{Certainty, Lint, LintContext, LintKind, lint, unused_indexes};
 pub use plan::{Operation, Plan, PlanNode, SortReason};
 pub use schema::{Column, ForeignKey, Index, IndexColumn, Schema, Table};
 pub use sqlite::Database;

@@ -1,0 +1,184 @@
+//! What is wrong with a plan. Each rule is one type: how it finds the fault, and the sentence
+//! that says what it found.
+
+mod automatic_index;
+mod full_scan;
+mod reach;
+mod unbounded_sort;
+mod unused_index;
+
+use serde::Serialize;
+use speedwell_sql::{Shape, Structure};
+
+use crate::{IndexSuggestion, Plan, Schema, Table, suggest};
+
+pub use unused_index::unused_indexes;
+
+/// What kind of fault a plan has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LintKind {
+    /// A growing table is read from end to end to find some of its rows.
+    FullScan,
+    /// A set without bound is sorted in a temporary b-tree.
+    UnboundedSort,
+    /// The database builds an index for one statement and throws it away.
+    AutomaticIndex,
+    /// A declared index that no plan uses.
+    UnusedIndex,
+}
+
+/// How sure a lint is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Certainty {
+    /// The plan allows it; the data decide.
+    Possible,
+    /// The plan says so.
+    Likely,
+}
+
+/// A fault of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Lint {
+    /// What kind of fault.
+    pub kind: LintKind,
+    /// The table concerned.
+    pub table: String,
+    /// The index concerned, if there is one.
+    pub index: Option<String>,
+    /// How sure.
+    pub certainty: Certainty,
+    /// One sentence: what is wrong.
+    pub summary: String,
+    /// What the plan and the schema say, a sentence each.
+    pub evidence: Vec<String>,
+    /// An index that should mend it.
+    pub suggestion: Option<IndexSuggestion>,
+}
+
+/// What the rules look at.
+pub struct LintContext<'a> {
+    /// The plan of the statement.
+    pub plan: &'a Plan,
+    /// What the statement does.
+    pub shape: &'a Shape,
+    /// Its predicates and order, if it could be parsed.
+    pub structure: Option<&'a Structure>,
+    /// The database.
+    pub schema: &'a Schema,
+    /// Whether a table grows with the service. The size of any other table does not matter.
+    pub growing: &'a dyn Fn(&str) -> bool,
+}
+
+/// What is wrong with one plan, in the order full scan, sort, automatic index; within one kind in
+/// the order of the plan.
+pub fn lint(context: &LintContext<'_>) -> Vec<Lint> {
+    let mut lints = Vec::new();
+    lints.extend(run::<full_scan::FullScan>(context));
+    lints.extend(run::<unbounded_sort::UnboundedSort>(context));
+    lints.extend(run::<automatic_index::AutomaticIndex>(context));
+    lints
+}
+
+/// One rule.
+trait Fault: Sized {
+    const KIND: LintKind;
+    /// All places of the plan where the fault is.
+    fn check(context: &LintContext<'_>) -> Vec<Self>;
+    fn table(&self) -> &str;
+    fn index(&self) -> Option<&str> {
+        None
+    }
+    fn certainty(&self) -> Certainty;
+    /// One sentence.
+    fn sentence(&self) -> String;
+    /// The database's words for the step concerned.
+    fn detail(&self) -> &str;
+}
+
+fn run<F: Fault>(context: &LintContext<'_>) -> Vec<Lint> {
+    let mut lints: Vec<Lint> = Vec::new();
+    for fault in F::check(context) {
+        let lint = context.lint(&fault);
+        let same = |other: &Lint| other.table == lint.table && other.index == lint.index;
+        match lints.iter_mut().find(|other| same(other)) {
+            // The same fault of the same table twice in one statement is one fault.
+            Some(other) if other.certainty < lint.certainty => *other = lint,
+            Some(_) => {}
+            None => lints.push(lint),
+        }
+    }
+    lints
+}
+
+impl LintContext<'_> {
+    fn grows(&self, table: &str) -> bool {
+        (self.growing)(table)
+    }
+
+    /// Whether a `LIMIT` may stop a walk early.
+    fn has_limit(&self) -> bool {
+        self.shape.limit.is_some() || self.shape.nested_limit
+    }
+
+    fn lint<F: Fault>(&self, fault: &F) -> Lint {
+        let mut evidence = vec![format!("the plan says: {}", fault.detail())];
+        if let Some(table) = self.schema.table(fault.table()) {
+            evidence.extend(
+                table
+                    .rows
+                    .map(|rows| format!("{} holds {rows} rows", table.name)),
+            );
+            evidence.extend(self.unmatched_partial_indexes(table));
+        }
+        Lint {
+            kind: F::KIND,
+            table: fault.table().to_owned(),
+            index: fault.index().map(str::to_owned),
+            certainty: fault.certainty(),
+            summary: fault.sentence(),
+            evidence,
+            suggestion: self
+                .structure
+                .and_then(|structure| suggest(structure, fault.table(), self.schema)),
+        }
+    }
+
+    /// Partial indexes that were meant for such a statement and do not match its text.
+    fn unmatched_partial_indexes(&self, table: &Table) -> Vec<String> {
+        let Some(structure) = self.structure else {
+            return Vec::new();
+        };
+        let mentions = |condition: &str| {
+            crate::statement::tokens(condition)
+                .iter()
+                .filter_map(|token| token.identifier())
+                .any(|name| {
+                    structure.predicates.iter().any(|predicate| {
+                        predicate.table.eq_ignore_ascii_case(&table.name)
+                            && predicate.column.eq_ignore_ascii_case(&name)
+                    })
+                })
+        };
+        let used = |index: &str| {
+            self.plan
+                .walk()
+                .any(|node| node.index.as_deref() == Some(index))
+        };
+        table
+            .indexes
+            .iter()
+            .filter(|index| !used(&index.name))
+            .filter_map(|index| Some((index, index.partial.as_ref()?)))
+            .filter(|(_, condition)| mentions(condition))
+            .map(|(index, condition)| {
+                format!(
+                    "index {} holds only rows WHERE {condition}, and is used only by statements \
+                     that say exactly that: a parameter or another way to write it does not match",
+                    index.name
+                )
+            })
+            .collect()
+    }
+}

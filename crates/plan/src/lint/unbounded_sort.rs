@@ -1,0 +1,105 @@
+//! A set without bound is sorted in a temporary b-tree.
+
+use super::{
+    Certainty, Fault, LintContext, LintKind,
+    reach::{Reach, reach},
+};
+use crate::{Operation, PlanNode, SortReason};
+
+/// The sort, and the table whose rows it sorts.
+pub(super) struct UnboundedSort {
+    table: String,
+    reason: SortReason,
+    reach: Reach,
+    certainty: Certainty,
+    detail: String,
+}
+
+impl Fault for UnboundedSort {
+    const KIND: LintKind = LintKind::UnboundedSort;
+
+    fn check(context: &LintContext<'_>) -> Vec<Self> {
+        let mut found = Vec::new();
+        in_block(context, &context.plan.nodes, false, &mut found);
+        found
+    }
+
+    fn table(&self) -> &str {
+        &self.table
+    }
+
+    fn certainty(&self) -> Certainty {
+        self.certainty
+    }
+
+    fn sentence(&self) -> String {
+        let rows = match self.reach {
+            Reach::Open => format!("all matching rows of {}", self.table),
+            Reach::Range | Reach::Bounded => format!("a range of rows of {}", self.table),
+        };
+        let why = match self.reason {
+            SortReason::Order => "are sorted before the first one is returned",
+            SortReason::OrderTail => "are sorted where they tie in the first terms of the order",
+            SortReason::Group => "are sorted to be grouped",
+            SortReason::Distinct => "are kept aside to find duplicates",
+            SortReason::Aggregate => "are sorted inside an aggregate",
+            SortReason::Other => "are put into a temporary b-tree",
+        };
+        format!("{rows} {why}")
+    }
+
+    fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+fn in_block(
+    context: &LintContext<'_>,
+    block: &[PlanNode],
+    correlated: bool,
+    found: &mut Vec<UnboundedSort>,
+) {
+    // A second sort of one block sorts what the first one left.
+    let sort = block.iter().find_map(|node| match node.operation {
+        Operation::Sort(reason) => Some((node, reason)),
+        _ => None,
+    });
+    if let Some((node, reason)) = sort {
+        found.extend(sorted(context, block, correlated, node, reason));
+    }
+    for node in block {
+        let correlated = match node.operation {
+            Operation::Subquery { correlated } => correlated,
+            _ => correlated,
+        };
+        in_block(context, &node.children, correlated, found);
+    }
+}
+
+fn sorted(
+    context: &LintContext<'_>,
+    block: &[PlanNode],
+    correlated: bool,
+    node: &PlanNode,
+    reason: SortReason,
+) -> Option<UnboundedSort> {
+    let reached = reach(context, block, correlated);
+    let certainty = match (reached.reach, reason) {
+        (Reach::Bounded, _) => return None,
+        (Reach::Range, _) => Certainty::Possible,
+        (Reach::Open, SortReason::OrderTail | SortReason::Aggregate | SortReason::Other) => {
+            Certainty::Possible
+        }
+        (Reach::Open, SortReason::Order | SortReason::Group | SortReason::Distinct) => {
+            Certainty::Likely
+        }
+    };
+    let table = reached.table?.to_owned();
+    Some(UnboundedSort {
+        table,
+        reason,
+        reach: reached.reach,
+        certainty,
+        detail: node.detail.clone(),
+    })
+}
