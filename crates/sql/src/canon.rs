@@ -154,12 +154,17 @@ impl<'a, F: Form> Writer<'a, F> {
     #[inline]
     fn token(&mut self, token: Token) {
         let text = &self.text[token.start..token.end];
+        if token.kind == TokenKind::Semicolon {
+            self.pending_semicolon = self.previous.is_some() || self.signs.count > 0;
+            return;
+        }
+        if self.pending_semicolon {
+            self.settle_semicolon();
+        }
         if self.signs.count > 0 && self.settle_signs(token, text) {
             return;
         }
-        if self.pending_many {
-            self.settle_many(token);
-        }
+        self.settle_many(token.kind);
         match token.kind {
             TokenKind::Word => self.word(text),
             TokenKind::Quoted => self.piece(Piece::Quoted(text)),
@@ -169,9 +174,8 @@ impl<'a, F: Form> Writer<'a, F> {
             TokenKind::LeftParen | TokenKind::LeftBracket => self.open(token.kind),
             TokenKind::RightParen | TokenKind::RightBracket => self.close(token.kind),
             TokenKind::Comma => self.comma(),
-            TokenKind::Semicolon => self.semicolon(),
             TokenKind::Dot | TokenKind::Cast => self.piece(Piece::Mark(token.kind)),
-            TokenKind::Comment => {}
+            TokenKind::Semicolon | TokenKind::Comment => {}
         }
     }
 
@@ -203,10 +207,12 @@ impl<'a, F: Form> Writer<'a, F> {
 
     /// Decides what a `+` behind a constant in a list was: the mark of a collapsed list
     /// if the element ends here, an operator otherwise.
-    fn settle_many(&mut self, token: Token) {
-        self.pending_many = false;
+    fn settle_many(&mut self, next: TokenKind) {
+        if !std::mem::take(&mut self.pending_many) {
+            return;
+        }
         let ends = matches!(
-            token.kind,
+            next,
             TokenKind::Comma | TokenKind::RightParen | TokenKind::RightBracket
         );
         if !ends {
@@ -253,14 +259,12 @@ impl<'a, F: Form> Writer<'a, F> {
         self.piece(Piece::Operator(text));
     }
 
-    /// Holds a semicolon back until something follows, so that trailing ones do not count.
-    fn semicolon(&mut self) {
-        self.settle_rows(false);
-        if self.scratch.frames.is_empty() {
-            self.pending_semicolon = self.previous.is_some();
-        } else {
-            self.piece(Piece::Mark(TokenKind::Semicolon));
-        }
+    /// Writes the semicolon that was held back, for something follows it.
+    fn settle_semicolon(&mut self) {
+        self.pending_semicolon = false;
+        self.write_signs();
+        self.settle_many(TokenKind::Semicolon);
+        self.piece(Piece::Mark(TokenKind::Semicolon));
     }
 
     fn after_operand(&self) -> bool {
@@ -281,17 +285,6 @@ impl<'a, F: Form> Writer<'a, F> {
 
     #[inline]
     fn write(&mut self, piece: Piece<'a>) {
-        if self.pending_semicolon {
-            self.pending_semicolon = false;
-            let semicolon = Piece::Mark(TokenKind::Semicolon);
-            F::write(
-                &mut self.scratch.out,
-                semicolon,
-                self.previous,
-                self.dialect,
-            );
-            self.previous = Some(semicolon);
-        }
         F::write(&mut self.scratch.out, piece, self.previous, self.dialect);
         self.previous = Some(piece);
     }

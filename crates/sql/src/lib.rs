@@ -8,10 +8,13 @@ mod fingerprint;
 mod keyword;
 mod lexer;
 mod memo;
+mod predicate;
+mod rewrite;
 mod shape;
 mod structure;
 mod table_scan;
 mod tokens;
+mod walk;
 
 pub use dialect::Dialect;
 pub use fingerprint::{Digest, Fingerprint, Tags, fingerprint, normalize, tags};

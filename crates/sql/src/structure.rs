@@ -1,5 +1,11 @@
 //! Predicates, joins and order of a statement, from a full parse (off the hot path).
+
+use sqlparser::dialect::{Dialect as Grammar, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
+use sqlparser::parser::Parser;
+
 use crate::Dialect;
+use crate::rewrite::readable_by_parser;
+use crate::walk::Walk;
 
 /// How a column is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,7 +75,8 @@ pub struct Structure {
     pub tables: Vec<(String, Option<String>)>,
     /// AND-ed predicates of every query block. Those under OR are left out.
     pub predicates: Vec<Predicate>,
-    /// `ORDER BY` of the outermost query; empty if any term is not a plain column.
+    /// `ORDER BY` of the outermost query, or its `GROUP BY` if it groups. Constants are left
+    /// out; empty if any other term is not a plain column in the database's own order of nulls.
     pub order: Vec<OrderColumn>,
     /// Whether the outermost query groups.
     pub grouped: bool,
@@ -88,10 +95,31 @@ pub enum StructureError {
 
 /// The structure of `sql`. A column without a table name is resolved when only one table is in
 /// scope, or by `columns(table) -> names` when given by the caller.
+///
+/// Placeholders of every spelling are read, and SQLite's `INDEXED BY` is passed over.
+///
+/// # Errors
+///
+/// [`StructureError::Parse`] if the parser refuses the text, or if the text nests or chains
+/// more operators than can be walked safely; [`StructureError::Count`] if it is not one statement.
 pub fn structure(
-    _sql: &str,
-    _dialect: Dialect,
-    _columns: &dyn Fn(&str) -> Vec<String>,
+    sql: &str,
+    dialect: Dialect,
+    columns: &dyn Fn(&str) -> Vec<String>,
 ) -> Result<Structure, StructureError> {
-    todo!()
+    let text = readable_by_parser(sql, dialect).map_err(StructureError::Parse)?;
+    let statements = Parser::parse_sql(grammar(dialect), &text)
+        .map_err(|error| StructureError::Parse(error.to_string()))?;
+    match statements.as_slice() {
+        [statement] => Ok(Walk::of(statement, dialect, columns)),
+        other => Err(StructureError::Count(other.len())),
+    }
+}
+
+fn grammar(dialect: Dialect) -> &'static dyn Grammar {
+    match dialect {
+        Dialect::Sqlite => &SQLiteDialect {},
+        Dialect::Postgres => &PostgreSqlDialect {},
+        Dialect::MySql => &MySqlDialect {},
+    }
 }

@@ -150,10 +150,8 @@ impl Scan<'_> {
     fn step(&mut self, index: usize) -> usize {
         match self.tokens.kind(index) {
             Some(TokenKind::LeftParen) => self.open(index),
-            Some(TokenKind::RightParen) => {
-                if self.levels.len() > 1 {
-                    self.levels.pop();
-                }
+            Some(TokenKind::RightParen) if self.levels.len() > 1 => {
+                self.levels.pop();
             }
             Some(TokenKind::Semicolon) => *self.level() = Level::default(),
             Some(TokenKind::Comma) => {
