@@ -1,1 +1,31 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+
+mod cancel;
+mod capture;
+mod connection;
+mod engine;
+mod failure;
+mod histogram;
+mod options;
+mod outcome;
+mod quantile;
+mod rows;
+mod scenario;
+mod session;
+pub mod template;
+
+pub use cancel::CancelHandle;
+pub use capture::{Capture, CaptureError, Source};
+pub use connection::{Answer, Connection, Limits, ServerTiming};
+pub use engine::{LoadError, run};
+pub use failure::ErrorKind;
+pub use histogram::{Bucket, Histogram};
+pub use options::{LoadOptions, Model, Think, ThinkError};
+pub use outcome::{
+    ClientHealth, Outcome, Phase, Progress, Second, StepOutcome, TaskOutcome, TimingSum,
+};
+pub use quantile::{Estimate, Judgement, judge, quantile};
+pub use rows::{Row, Rows, RowsError};
+pub use scenario::{Expect, Scenario, Step, Task};
+pub use session::{Prepared, Session};
+pub use template::{JsonTemplate, Reference, RenderError, Template, TemplateError};

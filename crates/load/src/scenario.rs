@@ -1,0 +1,159 @@
+//! What simulated users do: steps, the tasks made of them, and what an answer must be like.
+
+use std::net::SocketAddr;
+
+use serde_json_path::JsonPath;
+
+use crate::{
+    capture::{Capture, CaptureError, ParsedBody},
+    connection::Answer,
+    failure::ErrorKind,
+    rows::Rows,
+    template::{JsonTemplate, Reference, Template},
+};
+
+/// One request, with places to fill.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Name in reports.
+    pub name: String,
+    /// Route for reports, never filled: `GET /flyers/{id}`.
+    pub route: String,
+    /// Method of the request.
+    pub method: http::Method,
+    /// Path and query.
+    pub path: Template,
+    /// Headers beside `host`, `user-agent`, `accept`, `traceparent` and, with a body,
+    /// `content-type`; they replace these.
+    pub headers: Vec<(http::HeaderName, Template)>,
+    /// JSON body.
+    pub body: Option<JsonTemplate>,
+    /// What the answer must be like.
+    pub expect: Expect,
+    /// Values to carry to later steps.
+    pub captures: Vec<Capture>,
+}
+
+impl Step {
+    /// A step without headers, body and captures that expects a 2xx answer.
+    #[must_use]
+    pub fn new(name: &str, method: http::Method, path: Template) -> Self {
+        Self {
+            name: name.to_owned(),
+            route: format!("{method} {name}"),
+            method,
+            path,
+            headers: Vec::new(),
+            body: None,
+            expect: Expect::default(),
+            captures: Vec::new(),
+        }
+    }
+
+    /// What the templates of the step need from outside, with repetitions.
+    pub fn names(&self) -> impl Iterator<Item = Reference> {
+        self.path
+            .names()
+            .chain(self.headers.iter().flat_map(|(_, value)| value.names()))
+            .chain(self.body.iter().flat_map(JsonTemplate::names))
+    }
+
+    /// True when every request of the step is the same.
+    pub(crate) fn is_constant(&self) -> bool {
+        self.path.constant().is_some()
+            && self.headers.iter().all(|(_, value)| value.constant().is_some())
+            && self.body.as_ref().is_none_or(|body| body.constant().is_some())
+    }
+}
+
+/// What an answer must be like: by default, a status from 200 to 299.
+#[derive(Debug, Clone, Default)]
+pub struct Expect {
+    statuses: Vec<u16>,
+    required: Vec<(String, JsonPath)>,
+}
+
+impl Expect {
+    /// Only these statuses are right; none given means 200 to 299.
+    #[must_use]
+    pub fn statuses(statuses: impl IntoIterator<Item = u16>) -> Self {
+        Self { statuses: statuses.into_iter().collect(), required: Vec::new() }
+    }
+
+    /// The JSON body must also have at least one value at this JSONPath: an empty list is then
+    /// an error of kind [`ErrorKind::Check`].
+    ///
+    /// # Errors
+    /// When the text is not a JSONPath.
+    pub fn require(mut self, path: &str) -> Result<Self, CaptureError> {
+        let parsed = JsonPath::parse(path).map_err(|error| CaptureError::Path {
+            name: "expect".to_owned(),
+            text: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+        self.required.push((path.to_owned(), parsed));
+        Ok(self)
+    }
+
+    /// Whether the status is right.
+    #[must_use]
+    pub fn accepts(&self, status: http::StatusCode) -> bool {
+        if self.statuses.is_empty() {
+            status.is_success()
+        } else {
+            self.statuses.contains(&status.as_u16())
+        }
+    }
+
+    /// The kind of error that a status is, if it is one.
+    #[must_use]
+    pub fn error(&self, status: http::StatusCode) -> Option<ErrorKind> {
+        if self.accepts(status) {
+            None
+        } else if status.is_client_error() {
+            Some(ErrorKind::Status4xx)
+        } else if status.is_server_error() {
+            Some(ErrorKind::Status5xx)
+        } else {
+            Some(ErrorKind::UnexpectedStatus)
+        }
+    }
+
+    pub(crate) fn check(&self, answer: &Answer, body: &mut ParsedBody) -> Result<(), CaptureError> {
+        for (text, path) in &self.required {
+            let found = body.of(answer).is_ok_and(|body| !path.query(body).is_empty());
+            if !found {
+                return Err(CaptureError::Required(text.clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Something a user does in one turn: steps in order, the rest dropped when one fails.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// Name in reports.
+    pub name: String,
+    /// How often it is drawn, relative to the other tasks; 0 is never.
+    pub weight: u32,
+    /// Indices into [`Scenario::steps`].
+    pub steps: Vec<usize>,
+}
+
+/// Everything that is sent, and where to.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// Address of the service.
+    pub target: SocketAddr,
+    /// All steps.
+    pub steps: Vec<Step>,
+    /// Steps that each user takes once, before its tasks; indices into `steps`.
+    pub setup: Vec<usize>,
+    /// What users do after that.
+    pub tasks: Vec<Task>,
+    /// One row for each user.
+    pub rows: Option<Rows>,
+    /// Values that all users know.
+    pub constants: Vec<(String, serde_json::Value)>,
+}
