@@ -1,5 +1,4 @@
-//! One SQL statement: what it is (its [`Fingerprint`]), what was said beside it
-//! (its sqlcommenter [tags](Tags)) and what it does (its [`Shape`] and [`Structure`]).
+#![doc = include_str!("../README.md")]
 
 mod canon;
 mod comment;

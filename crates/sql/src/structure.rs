@@ -123,3 +123,309 @@ fn grammar(dialect: Dialect) -> &'static dyn Grammar {
         Dialect::MySql => &MySqlDialect {},
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns(table: &str) -> Vec<String> {
+        let columns: &[&str] = match table {
+            "users" => &["id", "name", "email", "is_active", "team_id"],
+            "orders" => &["id", "user_id", "status", "created_at"],
+            _ => &[],
+        };
+        columns.iter().map(|column| (*column).to_owned()).collect()
+    }
+
+    fn read(sql: &str, dialect: Dialect) -> Structure {
+        structure(sql, dialect, &columns).unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// Predicates as `table.column Comparison operand`.
+    fn predicates(sql: &str, dialect: Dialect) -> Vec<String> {
+        let write = |predicate: Predicate| {
+            let Predicate {
+                table,
+                column,
+                comparison,
+                operand,
+            } = predicate;
+            let operand = match operand {
+                Operand::Placeholder => "?".to_owned(),
+                Operand::Literal(text) => text,
+                Operand::Column { table, column } => format!("{table}.{column}"),
+                Operand::Expression => "(..)".to_owned(),
+            };
+            format!("{table}.{column} {comparison:?} {operand}")
+        };
+        read(sql, dialect)
+            .predicates
+            .into_iter()
+            .map(write)
+            .collect()
+    }
+
+    fn check(dialect: Dialect, cases: &[(&str, &[&str])]) {
+        for (condition, expected) in cases {
+            let sql = format!("SELECT id FROM users WHERE {condition}");
+            assert_eq!(predicates(&sql, dialect), *expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn comparisons_are_read_in_both_dialects() {
+        for dialect in [Dialect::Sqlite, Dialect::Postgres] {
+            check(
+                dialect,
+                &[
+                    ("id = $1", &["users.id Equal ?"]),
+                    ("? = id", &["users.id Equal ?"]),
+                    (
+                        "id = %s AND name = %(name)s",
+                        &["users.id Equal ?", "users.name Equal ?"],
+                    ),
+                    ("id = -1", &["users.id Equal -1"]),
+                    ("name = 'o''x'", &["users.name Equal 'o''x'"]),
+                    (
+                        "id > 5 AND id <= :max",
+                        &["users.id Range 5", "users.id Range ?"],
+                    ),
+                    ("id BETWEEN 1 AND 2", &["users.id Range 1"]),
+                    ("id NOT BETWEEN 1 AND 2", &["users.id Other 1"]),
+                    ("id IN (1, 2)", &["users.id In 1, 2"]),
+                    ("id IN (?, 2)", &["users.id In ?"]),
+                    ("id NOT IN (1)", &["users.id Other 1"]),
+                    ("name LIKE 'a%'", &["users.name Prefix 'a%'"]),
+                    ("name LIKE '%a'", &["users.name Contains '%a'"]),
+                    ("name LIKE '%' || $1", &["users.name Contains (..)"]),
+                    ("name LIKE $1", &["users.name Prefix ?"]),
+                    ("name NOT LIKE 'a%'", &["users.name Other 'a%'"]),
+                    ("name IS NULL", &["users.name IsNull NULL"]),
+                    ("name IS NOT NULL", &["users.name Other NULL"]),
+                    ("name <> 'a'", &["users.name Other 'a'"]),
+                    ("is_active", &["users.is_active Equal TRUE"]),
+                    ("is_active = TRUE", &["users.is_active Equal TRUE"]),
+                    ("is_active IS TRUE", &["users.is_active Equal TRUE"]),
+                    ("NOT is_active", &["users.is_active Equal FALSE"]),
+                    ("NOT (id = 1)", &["users.id Other 1"]),
+                    ("NOT (id = 1 AND name = 'a')", &[]),
+                    (
+                        "(id, name) < ($1, $2)",
+                        &["users.id Range ?", "users.name Other ?"],
+                    ),
+                    (
+                        "(id, name) = ($1, $2)",
+                        &["users.id Equal ?", "users.name Equal ?"],
+                    ),
+                    ("id = 1 OR name = 'a'", &[]),
+                    (
+                        "team_id = 1 AND (id = 1 OR name = 'a')",
+                        &["users.team_id Equal 1"],
+                    ),
+                    ("lower(name) = 'a'", &[]),
+                    ("CAST(id AS TEXT) = 'a'", &[]),
+                    ("id = CAST(? AS INTEGER)", &["users.id Equal ?"]),
+                    (
+                        "id = team_id",
+                        &["users.id Equal (..)", "users.team_id Equal (..)"],
+                    ),
+                ],
+            );
+        }
+    }
+
+    #[test]
+    fn what_only_one_dialect_has_is_read() {
+        check(
+            Dialect::Postgres,
+            &[
+                ("id = ANY($1)", &["users.id In ?"]),
+                ("id = ANY($1::bigint[])", &["users.id In ?"]),
+                ("id <> ALL($1)", &["users.id Other ?"]),
+                ("name ILIKE '%a'", &["users.name Contains '%a'"]),
+                ("name IS NOT DISTINCT FROM $1", &["users.name Equal ?"]),
+                ("id = $1::INTEGER", &["users.id Equal ?"]),
+            ],
+        );
+        check(
+            Dialect::Sqlite,
+            &[
+                ("name GLOB 'a*'", &["users.name Prefix 'a*'"]),
+                ("name IS ?1", &["users.name Equal ?"]),
+                ("id IS NOT 0", &["users.id Other 0"]),
+                ("name MATCH 'a'", &["users.name Other 'a'"]),
+            ],
+        );
+        assert_eq!(
+            predicates(
+                "SELECT id FROM users INDEXED BY i WHERE id = ?",
+                Dialect::Sqlite
+            ),
+            ["users.id Equal ?"]
+        );
+        assert_eq!(
+            predicates(
+                "SELECT id FROM users u NOT INDEXED WHERE u.id = ?",
+                Dialect::Sqlite
+            ),
+            ["users.id Equal ?"]
+        );
+    }
+
+    #[test]
+    fn joins_are_predicates_of_both_tables() {
+        let sql = "SELECT o.id FROM Orders AS o JOIN users u ON u.id = o.user_id WHERE status = $1";
+        assert_eq!(
+            predicates(sql, Dialect::Postgres),
+            [
+                "users.id Equal orders.user_id",
+                "orders.user_id Equal users.id",
+                "orders.status Equal ?"
+            ]
+        );
+        assert_eq!(
+            read(sql, Dialect::Postgres).tables,
+            [
+                ("orders".to_owned(), Some("o".to_owned())),
+                ("users".to_owned(), Some("u".to_owned()))
+            ]
+        );
+        assert_eq!(
+            predicates("SELECT 1 FROM a JOIN b USING (k)", Dialect::Sqlite),
+            ["b.k Equal a.k", "a.k Equal b.k"]
+        );
+        assert_eq!(
+            predicates(
+                "SELECT 1 FROM users p JOIN users c ON c.team_id = p.id",
+                Dialect::Sqlite
+            ),
+            [
+                "users.team_id Equal users.id",
+                "users.id Equal users.team_id"
+            ]
+        );
+    }
+
+    #[test]
+    fn subqueries_see_the_tables_around_them() {
+        assert_eq!(
+            predicates(
+                "SELECT id FROM users u WHERE EXISTS \
+                 (SELECT 1 FROM orders WHERE user_id = u.id AND status = 'x')",
+                Dialect::Postgres
+            ),
+            [
+                "orders.user_id Equal users.id",
+                "users.id Equal orders.user_id",
+                "orders.status Equal 'x'"
+            ]
+        );
+        assert_eq!(
+            predicates(
+                "SELECT id FROM users WHERE id IN (SELECT user_id FROM orders WHERE email = name)",
+                Dialect::Sqlite
+            ),
+            [
+                "users.id In (..)",
+                "users.email Equal (..)",
+                "users.name Equal (..)"
+            ]
+        );
+        assert_eq!(
+            predicates(
+                "WITH users AS (SELECT * FROM orders WHERE id = $1) SELECT * FROM users WHERE name = 'a'",
+                Dialect::Postgres
+            ),
+            ["orders.id Equal ?"]
+        );
+    }
+
+    #[test]
+    fn writes_have_predicates_too() {
+        for (sql, expected) in [
+            (
+                "UPDATE users SET name = $1 WHERE id = $2",
+                vec!["users.id Equal ?"],
+            ),
+            (
+                "UPDATE users SET name = o.status FROM orders o WHERE o.user_id = users.id",
+                vec![
+                    "orders.user_id Equal users.id",
+                    "users.id Equal orders.user_id",
+                ],
+            ),
+            (
+                "DELETE FROM orders WHERE created_at < $1",
+                vec!["orders.created_at Range ?"],
+            ),
+            (
+                "INSERT INTO orders (user_id) SELECT id FROM users WHERE is_active",
+                vec!["users.is_active Equal TRUE"],
+            ),
+            (
+                "INSERT INTO users (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET name = excluded.name",
+                vec![],
+            ),
+        ] {
+            assert_eq!(predicates(sql, Dialect::Postgres), expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn the_order_is_that_of_the_outermost_query() {
+        let order = |sql: &str| -> (Vec<String>, bool) {
+            let structure = read(sql, Dialect::Postgres);
+            let write = |order: &OrderColumn| {
+                let direction = if order.descending { "DESC" } else { "ASC" };
+                format!("{}.{} {direction}", order.table, order.column)
+            };
+            (
+                structure.order.iter().map(write).collect(),
+                structure.grouped,
+            )
+        };
+        let cases: [(&str, &[&str], bool); 10] = [
+            (
+                "ORDER BY name DESC, id",
+                &["users.name DESC", "users.id ASC"],
+                false,
+            ),
+            ("ORDER BY users.name ASC", &["users.name ASC"], false),
+            ("ORDER BY 1", &["users.id ASC"], false),
+            ("ORDER BY shown", &["users.name ASC"], false),
+            ("ORDER BY NULL, id", &["users.id ASC"], false),
+            ("ORDER BY lower(name), id", &[], false),
+            ("ORDER BY name NULLS LAST", &["users.name ASC"], false),
+            ("ORDER BY name NULLS FIRST", &[], false),
+            ("ORDER BY $1", &[], false),
+            (
+                "GROUP BY team_id, name ORDER BY 1",
+                &["users.team_id ASC", "users.name ASC"],
+                true,
+            ),
+        ];
+        for (clause, columns, grouped) in cases {
+            let sql = format!("SELECT id, name AS shown FROM users {clause}");
+            let (found, found_grouped) = order(&sql);
+            assert_eq!(
+                (found, found_grouped),
+                (columns.iter().map(|c| (*c).to_owned()).collect(), grouped),
+                "{sql}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_one_statement_is_an_error() {
+        let error = |sql| structure(sql, Dialect::Sqlite, &columns);
+        assert_eq!(error(""), Err(StructureError::Count(0)));
+        assert_eq!(error("SELECT 1; SELECT 2"), Err(StructureError::Count(2)));
+        assert!(matches!(
+            error("SELECT FROM WHERE"),
+            Err(StructureError::Parse(_))
+        ));
+        let chain = format!("SELECT 1 WHERE {} 1", "1 = 1 AND ".repeat(2000));
+        assert!(matches!(error(&chain), Err(StructureError::Parse(_))));
+        assert_eq!(error("BEGIN"), Ok(Structure::default()));
+    }
+}
