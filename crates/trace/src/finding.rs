@@ -165,8 +165,12 @@ impl FindingId {
         fingerprint: Fingerprint,
         function: Option<&str>,
     ) -> Self {
-        let text =
-            format!("{}\0{route}\0{:016x}\0{}", kind.name(), fingerprint.0, function.unwrap_or(""));
+        let text = format!(
+            "{}\0{route}\0{:016x}\0{}",
+            kind.name(),
+            fingerprint.0,
+            function.unwrap_or("")
+        );
         Self(twox_hash::XxHash3_64::oneshot(text.as_bytes()))
     }
 }

@@ -1,10 +1,21 @@
-//! Requests, the statements inside them, and what is wrong with them.
+#![doc = include_str!("../README.md")]
 
 mod budget;
+pub mod detect;
 mod finding;
+mod layer;
+mod log_sink;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 mod request;
+mod showable;
+pub mod testing;
 
-pub use budget::Budget;
+pub use budget::{Breach, Budget};
+pub use detect::{Detectors, Thresholds};
 pub use finding::{Cost, Finding, FindingId, FindingKind, Observation, Proof, Suppressed};
+pub use layer::{Counters, Counts, Options, Sink, TraceParent, layer, request_span};
+pub use log_sink::LogSink;
 pub use request::{Request, Route, Site, Source, SpanId, Statement, TraceId, Values};
+pub use showable::showable_text;
 pub use speedwell_sql::{Dialect, Fingerprint};

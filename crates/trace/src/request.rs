@@ -112,6 +112,26 @@ pub struct Site {
     pub line: Option<u32>,
 }
 
+impl Request {
+    /// Rows that came back from all statements together, those that a write returns included;
+    /// `None` if the source saw the rows of none of them.
+    pub fn rows_fetched(&self) -> Option<u64> {
+        self.statements
+            .iter()
+            .filter_map(|statement| statement.rows_returned)
+            .reduce(u64::saturating_add)
+    }
+
+    /// Time of all statements together. Statements that ran side by side count one by one.
+    pub fn database_time(&self) -> Duration {
+        self.statements
+            .iter()
+            .fold(Duration::ZERO, |sum, statement| {
+                sum.saturating_add(statement.duration)
+            })
+    }
+}
+
 impl fmt::Display for TraceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -142,6 +162,38 @@ impl fmt::Debug for Route {
         f.write_str(&self.0)
     }
 }
+impl TraceId {
+    /// A random trace id, never zero.
+    pub fn random() -> Self {
+        Self(rand::random::<u128>().max(1).to_be_bytes())
+    }
+
+    /// Reads 32 hexadecimal digits; `None` for anything else and for all zero.
+    pub fn parse(hex: &str) -> Option<Self> {
+        if hex.len() != 32 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        let number = u128::from_str_radix(hex, 16).ok()?;
+        (number != 0).then(|| Self(number.to_be_bytes()))
+    }
+}
+
+impl SpanId {
+    /// A random span id, never zero.
+    pub fn random() -> Self {
+        Self(rand::random::<u64>().max(1).to_be_bytes())
+    }
+
+    /// Reads 16 hexadecimal digits; `None` for anything else and for all zero.
+    pub fn parse(hex: &str) -> Option<Self> {
+        if hex.len() != 16 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        let number = u64::from_str_radix(hex, 16).ok()?;
+        (number != 0).then(|| Self(number.to_be_bytes()))
+    }
+}
+
 impl Route {
     /// A route from method and path template.
     pub fn new(method: &str, template: &str) -> Self {
