@@ -607,6 +607,7 @@ fn spaced(previous: Piece<'_>, piece: Piece<'_>) -> bool {
         (Piece::Word(word), Piece::Mark(LeftBracket)) => {
             is_keyword(word) && !word.eq_ignore_ascii_case(b"array")
         }
+        (Piece::Word(_), Piece::Mark(Dot)) => false,
         (_, Piece::Mark(LeftBracket | Dot | Cast)) => !after_operand,
         (Piece::Mark(Dot), Piece::Operator(operator)) => operator != b"*",
         (Piece::Mark(Dot | Cast), _) => !before_name,
