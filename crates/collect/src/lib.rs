@@ -1,1 +1,10 @@
-//! placeholder
+//! Sources outside the process.
+
+mod assemble;
+mod error;
+mod limits;
+mod span;
+mod store;
+
+pub use error::CollectError;
+pub use limits::{Counters, Limits};
