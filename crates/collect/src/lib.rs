@@ -1,10 +1,14 @@
-//! Sources outside the process.
+#![doc = include_str!("../README.md")]
 
 mod assemble;
+mod decode;
 mod error;
+mod http;
 mod limits;
+mod receiver;
 mod span;
 mod store;
 
 pub use error::CollectError;
 pub use limits::{Counters, Limits};
+pub use receiver::{Receiver, Taken};
