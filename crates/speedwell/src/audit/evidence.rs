@@ -1,0 +1,211 @@
+//! From what was observed to findings: the detectors' word on each request, joined with what only
+//! growth and plans can tell.
+
+pub(super) mod growth;
+pub(super) mod plans;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use speedwell_plan::{Plan, Schema};
+use speedwell_sql::{Dialect, Fingerprint, Shape, Structure};
+use speedwell_trace::{
+    Detectors, Finding, FindingId, FindingKind, Proof, Statement, Suppressed, Thresholds,
+};
+
+use super::probe::Probe;
+use crate::config::{Audited, BudgetSpec};
+
+/// All that was observed at one scale.
+pub(crate) struct AtScale {
+    pub(crate) scale: u64,
+    pub(crate) probes: Vec<Probe>,
+    pub(crate) explained: BTreeMap<Fingerprint, Explained>,
+    pub(crate) schema: Schema,
+}
+
+/// One distinct statement and what the database says of it.
+pub(crate) struct Explained {
+    pub(crate) text: String,
+    pub(crate) dialect: Dialect,
+    pub(crate) shape: Shape,
+    /// `None` when the statement is beyond the parser.
+    pub(crate) structure: Option<Structure>,
+    /// The plan, or why there is none.
+    pub(crate) plan: Result<Plan, String>,
+}
+
+/// What all scales together say.
+pub(crate) struct Evidence {
+    pub(crate) findings: Vec<Judged>,
+    pub(crate) suppressed: Vec<Suppressed>,
+}
+
+/// A finding, and the name of the route in the configuration that shows it.
+pub(crate) struct Judged {
+    pub(crate) finding: Finding,
+    pub(crate) name: String,
+    /// A change to the database that should help, not tried.
+    pub(crate) untried: Option<String>,
+}
+
+/// Weighs everything that was observed, smallest scale first.
+pub(crate) fn weigh(audited: &Audited, scales: &[AtScale]) -> Evidence {
+    let Some(largest) = scales.last() else {
+        return Evidence {
+            findings: Vec::new(),
+            suppressed: Vec::new(),
+        };
+    };
+    let budgets: BTreeMap<&str, &BudgetSpec> = audited
+        .setup
+        .iter()
+        .chain(&audited.routes)
+        .map(|route| (route.name.as_str(), &route.budget))
+        .collect();
+    let growing = growing_tables(scales);
+    let mut weighed = Weighing {
+        scales,
+        largest,
+        growing,
+        found: BTreeMap::new(),
+        suppressed: Vec::new(),
+    };
+    weighed.inspect_requests(&budgets);
+    weighed.inspect_plans(&budgets);
+    weighed.inspect_workload();
+    weighed.finish()
+}
+
+/// Tables that hold at least twice as many rows at the largest scale as at the smallest. With one
+/// scale there is no growth to see: then a table of 1,000 rows or more counts as growing.
+fn growing_tables(scales: &[AtScale]) -> BTreeSet<String> {
+    let (Some(first), Some(last)) = (scales.first(), scales.last()) else {
+        return BTreeSet::new();
+    };
+    let rows = |at: &AtScale, table: &str| {
+        at.schema
+            .tables
+            .get(table)
+            .and_then(|table| table.rows)
+            .unwrap_or(0)
+    };
+    last.schema
+        .tables
+        .keys()
+        .filter(|table| match scales.len() {
+            1 => rows(last, table) >= 1000,
+            _ => rows(last, table) >= 2 * rows(first, table).max(1),
+        })
+        .cloned()
+        .collect()
+}
+
+struct Weighing<'a> {
+    scales: &'a [AtScale],
+    largest: &'a AtScale,
+    growing: BTreeSet<String>,
+    found: BTreeMap<FindingId, Judged>,
+    suppressed: Vec<(String, Suppressed)>,
+}
+
+impl Weighing<'_> {
+    /// Runs the detectors over every probed request of the largest scale.
+    fn inspect_requests(&mut self, budgets: &BTreeMap<&str, &BudgetSpec>) {
+        let detectors = Detectors::standard(Thresholds::default());
+        for probe in &self.largest.probes {
+            let budget = budgets
+                .get(probe.name.as_str())
+                .map(|budget| budget.of_request());
+            for sample in &probe.samples {
+                let observation = detectors.inspect(&sample.request, budget.as_ref());
+                for finding in observation.findings {
+                    self.add(&probe.name, finding, None);
+                }
+                for suppressed in observation.suppressed {
+                    self.suppress(&probe.name, suppressed);
+                }
+            }
+        }
+        self.weigh_growth();
+    }
+
+    /// Keeps the strongest of several sightings of one finding.
+    fn add(&mut self, name: &str, finding: Finding, untried: Option<String>) {
+        let judged = Judged {
+            finding,
+            name: name.to_owned(),
+            untried,
+        };
+        match self.found.get(&judged.finding.id) {
+            Some(seen) if strength(&seen.finding) >= strength(&judged.finding) => {}
+            _ => {
+                self.found.insert(judged.finding.id, judged);
+            }
+        }
+    }
+
+    fn suppress(&mut self, name: &str, suppressed: Suppressed) {
+        let same = |seen: &Suppressed| {
+            seen.kind == suppressed.kind
+                && seen.route == suppressed.route
+                && seen.fingerprint == suppressed.fingerprint
+        };
+        match self.suppressed.iter_mut().find(|(_, seen)| same(seen)) {
+            Some((_, seen)) if seen.count >= suppressed.count => {}
+            Some((_, seen)) => *seen = suppressed,
+            None => self.suppressed.push((name.to_owned(), suppressed)),
+        }
+    }
+
+    fn finish(self) -> Evidence {
+        let found: BTreeSet<(FindingKind, String, Fingerprint)> = self
+            .found
+            .values()
+            .map(|judged| key(&judged.finding))
+            .collect();
+        let mut findings: Vec<Judged> = self.found.into_values().collect();
+        findings.sort_by(|a, b| {
+            let rank = |judged: &Judged| (judged.finding.proof, judged.finding.cost.time);
+            rank(b).cmp(&rank(a)).then(a.finding.id.cmp(&b.finding.id))
+        });
+        let mut suppressed: Vec<Suppressed> = self
+            .suppressed
+            .into_iter()
+            .map(|(_, suppressed)| suppressed)
+            .filter(|s| !found.contains(&(s.kind, s.route.to_string(), s.fingerprint)))
+            .collect();
+        suppressed.sort_by(|a, b| {
+            (&a.route, a.kind, a.fingerprint).cmp(&(&b.route, b.kind, b.fingerprint))
+        });
+        Evidence {
+            findings,
+            suppressed,
+        }
+    }
+}
+
+fn key(finding: &Finding) -> (FindingKind, String, Fingerprint) {
+    (finding.kind, finding.route.to_string(), finding.fingerprint)
+}
+
+fn strength(finding: &Finding) -> (Proof, u64, Duration) {
+    (finding.proof, finding.count, finding.cost.time)
+}
+
+/// The statements of a probe that have this fingerprint, request by request.
+fn executions<'a>(
+    probe: &'a Probe,
+    fingerprint: Fingerprint,
+) -> impl Iterator<Item = Vec<&'a Statement>> + 'a {
+    probe.samples.iter().map(move |sample| {
+        sample
+            .request
+            .statements
+            .iter()
+            .filter(|statement| statement.fingerprint == fingerprint)
+            .collect()
+    })
+}

@@ -1,0 +1,276 @@
+//! What growth proves: a fault that costs more with every row is one, whatever a single request
+//! looks like; one that costs the same at every size is not.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use speedwell_sql::{Fingerprint, Limit, shape};
+use speedwell_trace::{Cost, Finding, FindingId, FindingKind, Proof, Route, Statement, Suppressed};
+
+use super::{Weighing, executions};
+use crate::{
+    audit::probe::{Probe, Sample},
+    growth::{exponent, median},
+};
+
+/// A cost that grows at least with the square root of the data grows.
+pub(crate) const GROWS: f64 = 0.5;
+/// Times below this are within the noise of a shared machine and say nothing of growth.
+pub(crate) const TIME_FLOOR_MS: f64 = 0.2;
+/// A page this many rows deep is deep (the threshold of the detector, for hidden values).
+const DEEP_ROWS: u64 = 1000;
+/// A list that never exceeds this is not worth a page.
+const LONG_LIST: u64 = 100;
+
+impl Weighing<'_> {
+    /// Holds every sighting against the other sizes, and adds what only growth can see.
+    pub(super) fn weigh_growth(&mut self) {
+        let mut kept = BTreeMap::new();
+        for (id, mut judged) in std::mem::take(&mut self.found) {
+            match self.verdict(&judged.name, &judged.finding) {
+                Growing::Proved(evidence) => {
+                    judged.finding.proof = Proof::Proved;
+                    judged.finding.evidence.push(evidence);
+                    kept.insert(id, judged);
+                }
+                Growing::Silent => {
+                    kept.insert(id, judged);
+                }
+                Growing::Refuted(reason) => {
+                    let finding = judged.finding;
+                    self.suppress(
+                        &judged.name,
+                        Suppressed {
+                            kind: finding.kind,
+                            route: finding.route,
+                            fingerprint: finding.fingerprint,
+                            statement: finding.statement,
+                            count: finding.count,
+                            reason,
+                        },
+                    );
+                }
+            }
+        }
+        self.found = kept;
+        self.find_deep_offsets();
+    }
+
+    fn verdict(&self, name: &str, finding: &Finding) -> Growing {
+        match finding.kind {
+            FindingKind::NPlusOne | FindingKind::WriteLoop => self.loop_grows(name, finding),
+            FindingKind::UnboundedList => self.list_grows(name, finding),
+            FindingKind::CountPerPage | FindingKind::LeadingWildcard => {
+                self.time_grows(name, finding.fingerprint)
+            }
+            _ => Growing::Silent,
+        }
+    }
+
+    /// Executions at two page sizes, or at two scales.
+    fn loop_grows(&self, name: &str, finding: &Finding) -> Growing {
+        let by_page: Vec<(u64, u64)> = self
+            .largest
+            .probes
+            .iter()
+            .filter(|probe| probe.name == name)
+            .filter_map(|probe| Some((probe.page_size?, count(probe, finding.fingerprint)?)))
+            .collect();
+        let by_scale: Vec<(u64, u64)> = self
+            .probes_by_scale(name)
+            .filter_map(|probe| Some((probe.scale, count(probe, finding.fingerprint)?)))
+            .collect();
+        for (size, counts) in [("a page of", by_page), ("a scale of", by_scale)] {
+            if let (Some(&(small, few)), Some(&(large, many))) = (counts.first(), counts.last())
+                && many >= few + 3
+                && many * 2 >= few * 3
+            {
+                return Growing::Proved(format!(
+                    "It ran {few} times for {size} {small} and {many} times for {size} {large}."
+                ));
+            }
+        }
+        Growing::Silent
+    }
+
+    fn list_grows(&self, name: &str, finding: &Finding) -> Growing {
+        let rows: Vec<(u64, f64)> = self
+            .probes_by_scale(name)
+            .filter_map(|probe| Some((probe.scale, rows(probe, finding.fingerprint)? as f64)))
+            .collect();
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+            return Growing::Silent;
+        };
+        match exponent(rows.iter().copied(), 1.0) {
+            None => Growing::Silent,
+            Some(power) if power >= GROWS && last.1 >= LONG_LIST as f64 => {
+                Growing::Proved(format!(
+                    "It returned {} rows at scale {} and {} at scale {}: rows grow with exponent {power:.2}.",
+                    first.1, first.0, last.1, last.0
+                ))
+            }
+            Some(_) => Growing::Refuted(format!(
+                "its rows do not grow with the data: {} at scale {}, {} at scale {}",
+                first.1, first.0, last.1, last.0
+            )),
+        }
+    }
+
+    /// Whether the time of a statement grows with the data, by more than noise.
+    pub(super) fn time_grows(&self, name: &str, fingerprint: Fingerprint) -> Growing {
+        let times: Vec<(u64, f64)> = self
+            .probes_by_scale(name)
+            .filter_map(|probe| {
+                Some((
+                    probe.scale,
+                    time(probe, fingerprint)?.as_secs_f64() * 1000.0,
+                ))
+            })
+            .collect();
+        let (Some(first), Some(last)) = (times.first(), times.last()) else {
+            return Growing::Silent;
+        };
+        match exponent(times.iter().copied(), TIME_FLOOR_MS) {
+            Some(power) if power >= GROWS && last.1 >= 5.0 * TIME_FLOOR_MS => {
+                Growing::Proved(format!(
+                    "It took {:.2} ms at scale {} and {:.2} ms at scale {}: time grows with exponent {power:.2}.",
+                    first.1, first.0, last.1, last.0
+                ))
+            }
+            _ => Growing::Silent,
+        }
+    }
+
+    /// The probes of one route at its largest page size, smallest scale first.
+    fn probes_by_scale<'b>(&'b self, name: &'b str) -> impl Iterator<Item = &'b Probe> + 'b {
+        self.scales.iter().filter_map(move |at| {
+            at.probes
+                .iter()
+                .filter(|probe| probe.name == name)
+                .max_by_key(|probe| probe.page_size)
+        })
+    }
+
+    /// An `OFFSET` whose value the source hides: the request says how deep the page is, and growth
+    /// says whether that costs anything.
+    fn find_deep_offsets(&mut self) {
+        let mut found = Vec::new();
+        for probe in &self.largest.probes {
+            let Some(depth) = probe.samples.iter().filter_map(depth).max() else {
+                continue;
+            };
+            if depth < DEEP_ROWS {
+                continue;
+            }
+            for statement in distinct(probe) {
+                let hidden =
+                    shape(&statement.text, statement.dialect).offset == Some(Limit::Unknown);
+                if hidden
+                    && let Growing::Proved(evidence) =
+                        self.time_grows(&probe.name, statement.fingerprint)
+                {
+                    found.push((
+                        probe.name.clone(),
+                        deep_offset(probe, statement, depth, evidence),
+                    ));
+                }
+            }
+        }
+        for (name, finding) in found {
+            self.add(&name, finding, None);
+        }
+    }
+}
+
+/// What the other sizes say of a sighting.
+pub(super) enum Growing {
+    /// It costs more with more rows; the sentence gives the numbers.
+    Proved(String),
+    /// It is not the fault it looked like; the reason.
+    Refuted(String),
+    /// Nothing can be said.
+    Silent,
+}
+
+fn count(probe: &Probe, fingerprint: Fingerprint) -> Option<u64> {
+    let counts: Vec<u64> = executions(probe, fingerprint)
+        .map(|all| all.len() as u64)
+        .collect();
+    median(&counts)
+}
+
+fn rows(probe: &Probe, fingerprint: Fingerprint) -> Option<u64> {
+    let rows: Vec<u64> = executions(probe, fingerprint)
+        .map(|all| {
+            all.iter()
+                .filter_map(|statement| statement.rows_returned)
+                .sum()
+        })
+        .collect();
+    median(&rows)
+}
+
+pub(super) fn time(probe: &Probe, fingerprint: Fingerprint) -> Option<Duration> {
+    let times: Vec<Duration> = executions(probe, fingerprint)
+        .filter(|all| !all.is_empty())
+        .map(|all| all.iter().map(|statement| statement.duration).sum())
+        .collect();
+    median(&times)
+}
+
+fn distinct(probe: &Probe) -> Vec<&Statement> {
+    let mut seen = BTreeMap::new();
+    for sample in &probe.samples {
+        for statement in &sample.request.statements {
+            seen.entry(statement.fingerprint).or_insert(statement);
+        }
+    }
+    seen.into_values().collect()
+}
+
+/// Rows that the request asked to skip, as far as its query string tells: `offset=`, `skip=`,
+/// `start=`, or `page=` times the page size.
+fn depth(sample: &Sample) -> Option<u64> {
+    let (_, query) = sample.path.split_once('?')?;
+    let number = |wanted: &[&str]| {
+        query.split('&').find_map(|pair| {
+            let (name, value) = pair.split_once('=')?;
+            wanted.contains(&name).then(|| value.parse::<u64>().ok())?
+        })
+    };
+    let size = number(&["page_size", "per_page", "limit", "size"]).unwrap_or(1);
+    number(&["offset", "skip", "start"])
+        .or_else(|| Some(number(&["page"])?.saturating_sub(1).saturating_mul(size)))
+}
+
+fn deep_offset(probe: &Probe, statement: &Statement, depth: u64, evidence: String) -> Finding {
+    let route = probe.samples.first().map_or_else(
+        || Route::new("*", ""),
+        |sample| sample.request.route.clone(),
+    );
+    let function = statement.site.as_ref().map(|site| &*site.function);
+    let kind = FindingKind::DeepOffset;
+    Finding {
+        id: FindingId::new(kind, &route, statement.fingerprint, function),
+        kind,
+        fingerprint: statement.fingerprint,
+        statement: statement.text.clone(),
+        parent: None,
+        site: statement.site.clone(),
+        proof: Proof::Proved,
+        count: 1,
+        cost: Cost {
+            statements: 0,
+            rows: depth,
+            time: time(probe, statement.fingerprint).unwrap_or_default(),
+        },
+        summary: format!("The page is found by skipping about {depth} rows with OFFSET."),
+        evidence: vec![
+            "The database reads and throws away every row before the page.".to_owned(),
+            evidence,
+        ],
+        remedy: "Page by key: remember the sort columns of the last row shown and ask for the rows after it, \
+                 `WHERE (created_at, id) < ($1, $2) ORDER BY created_at DESC, id DESC LIMIT $3`, with an index on those columns."
+            .to_owned(),
+        route,
+    }
+}

@@ -1,0 +1,218 @@
+//! Probes: each route asked several times, one request after the other, on an instrumented
+//! service, so that every statement of every request is known.
+
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
+
+use serde_json::Value;
+use speedwell_collect::Receiver;
+use speedwell_load::{Answer, Connection, Prepared, Row, Session, Step};
+use speedwell_trace::{Request, SpanId, TraceId};
+
+use super::steps::{Sizes, step};
+use crate::config::{Audited, RouteSpec};
+
+/// Spans are exported every 100 ms; a service that needs longer than this for its last ones is
+/// not going to send them.
+const SPAN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// All probes of one route at one scale and page size.
+#[derive(Debug)]
+pub(crate) struct Probe {
+    /// Name of the route in the configuration.
+    pub(crate) name: String,
+    pub(crate) scale: u64,
+    pub(crate) page_size: Option<u64>,
+    pub(crate) samples: Vec<Sample>,
+    /// Probes whose spans never came.
+    pub(crate) unseen: usize,
+    /// Why a probe could not be sent or was not answered as expected; the first one.
+    pub(crate) failure: Option<String>,
+}
+
+/// One request that was sent, answered and observed.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    pub(crate) request: Request,
+    /// Path and query as sent.
+    pub(crate) path: String,
+    /// As the client saw it.
+    pub(crate) total: Duration,
+}
+
+/// Whom and what to probe.
+pub(crate) struct Target<'a> {
+    pub(crate) audited: &'a Audited,
+    pub(crate) routes: &'a [&'a RouteSpec],
+    pub(crate) address: SocketAddr,
+    pub(crate) scale: u64,
+    pub(crate) row: Option<Row>,
+    /// Counted probes of each route and page size; one more is sent first to warm it up.
+    pub(crate) probes: usize,
+}
+
+struct Sent {
+    probe: usize,
+    trace: TraceId,
+    path: String,
+    total: Duration,
+    rows_answered: u64,
+}
+
+/// Probes every route and collects what the service reported of it.
+pub(crate) async fn probe(
+    target: &Target<'_>,
+    receiver: &Receiver,
+    mut tick: impl FnMut(&str),
+) -> Vec<Probe> {
+    let audited = target.audited;
+    let mut session = Session::new(audited.load.seed, 0, target.row.clone());
+    let mut connection = Connection::new(target.address, audited.load.timeout);
+    let mut probes = Vec::new();
+    let mut sent = Vec::new();
+    for route in audited.setup.iter().chain(target.routes.iter().copied()) {
+        tick(&route.name);
+        for page_size in page_sizes(route) {
+            let index = probes.len();
+            let mut probe = Probe {
+                name: route.name.clone(),
+                scale: target.scale,
+                page_size,
+                samples: Vec::new(),
+                unseen: 0,
+                failure: None,
+            };
+            let sizes = Sizes {
+                page_size,
+                scale: target.scale,
+            };
+            match step(route, sizes) {
+                Ok(step) => {
+                    for number in 0..=target.probes {
+                        match ask(&step, &mut session, &mut connection).await {
+                            Ok(asked) if number > 0 => sent.push(asked.sent(index)),
+                            Ok(_) => {}
+                            Err(failure) => {
+                                probe.failure.get_or_insert(failure);
+                            }
+                        }
+                    }
+                }
+                Err(failure) => probe.failure = Some(failure),
+            }
+            probes.push(probe);
+        }
+    }
+    attach(&mut probes, sent, receiver).await;
+    probes
+}
+
+/// The page sizes that a route is probed at; one probe without a size for routes without pages.
+fn page_sizes(route: &RouteSpec) -> Vec<Option<u64>> {
+    match route.page_sizes.as_slice() {
+        [] => vec![None],
+        sizes => sizes.iter().copied().map(Some).collect(),
+    }
+}
+
+struct Asked {
+    trace: TraceId,
+    path: String,
+    answer: Answer,
+}
+
+impl Asked {
+    fn sent(self, probe: usize) -> Sent {
+        Sent {
+            probe,
+            trace: self.trace,
+            path: self.path,
+            total: self.answer.service_time,
+            rows_answered: rows_answered(&self.answer.body),
+        }
+    }
+}
+
+async fn ask(
+    step: &Step,
+    session: &mut Session,
+    connection: &mut Connection,
+) -> Result<Asked, String> {
+    let prepared: Prepared = session.prepare(step).map_err(|error| error.to_string())?;
+    let trace = TraceId(rand::random());
+    let traceparent = format!("00-{trace}-{}-01", SpanId(rand::random()));
+    let path = prepared.path().to_owned();
+    let answer = connection
+        .send(&prepared, Some(&traceparent))
+        .await
+        .map_err(|error| format!("{} {path}: {error}", step.method))?;
+    if !step.expect.accepts(answer.status) {
+        let body = String::from_utf8_lossy(&answer.body);
+        let start: String = body.chars().take(200).collect();
+        return Err(format!(
+            "{} {path} answered {}: {start}",
+            step.method, answer.status
+        ));
+    }
+    session
+        .absorb(step, &answer)
+        .map_err(|error| format!("{} {path}: {error}", step.method))?;
+    Ok(Asked {
+        trace,
+        path,
+        answer,
+    })
+}
+
+/// Waits for the spans of everything that was sent and hands each request to its probe.
+async fn attach(probes: &mut [Probe], sent: Vec<Sent>, receiver: &Receiver) {
+    let traces: Vec<TraceId> = sent.iter().map(|sent| sent.trace).collect();
+    let mut taken: HashMap<TraceId, Vec<Request>> =
+        receiver.take(&traces, SPAN_TIMEOUT).await.requests;
+    for sent in sent {
+        let probe = &mut probes[sent.probe];
+        // A request that called its own service has several roots in its trace; the longest one
+        // is what the client waited for.
+        let request = taken
+            .remove(&sent.trace)
+            .and_then(|requests| requests.into_iter().max_by_key(|request| request.duration));
+        match request {
+            Some(mut request) => {
+                request.rows_answered = Some(sent.rows_answered);
+                probe.samples.push(Sample {
+                    request,
+                    path: sent.path,
+                    total: sent.total,
+                });
+            }
+            None => probe.unseen += 1,
+        }
+    }
+}
+
+/// Elements of arrays in a JSON answer, at any depth: what the answer shows of the rows that were
+/// fetched for it. An answer that is not JSON shows none.
+fn rows_answered(body: &[u8]) -> u64 {
+    fn count(value: &Value) -> u64 {
+        match value {
+            Value::Array(items) => items.len() as u64 + items.iter().map(count).sum::<u64>(),
+            Value::Object(fields) => fields.values().map(count).sum(),
+            _ => 0,
+        }
+    }
+    serde_json::from_slice(body).map_or(0, |value| count(&value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rows_answered;
+
+    #[test]
+    fn rows_answered_counts_array_elements_at_any_depth() {
+        assert_eq!(
+            rows_answered(br#"{"results":[{"images":[1,2]},{"images":[]}],"count":7}"#),
+            4
+        );
+        assert_eq!(rows_answered(br#"{"id":1}"#), 0);
+        assert_eq!(rows_answered(b"<html>"), 0);
+    }
+}

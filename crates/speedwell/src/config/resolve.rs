@@ -1,0 +1,463 @@
+//! From the file to what an audit needs: defaults filled in, names resolved, everything checked.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    Audited, ConfigError, Data, Load, RouteSpec, Service, TaskSpec,
+    file::{self, DataSection, Expect, File, LoadSection, RouteSection, ServiceSection},
+};
+
+/// Requests wait this long for an answer unless `[load] timeout_s` says otherwise; k6's and
+/// Locust's users are used to 60 s, but a request that takes 30 s has failed any budget.
+const TIMEOUT_S: f64 = 30.0;
+/// A service may need this long from its start to its first answer.
+const READY_TIMEOUT_S: f64 = 60.0;
+
+/// Reads `path` and the files of the services that it lists.
+pub(crate) fn load(path: &Path) -> Result<Vec<Audited>, ConfigError> {
+    let name = path.display().to_string();
+    let (text, file) = read(path)?;
+    if file.services.is_empty() {
+        return Ok(vec![
+            Resolver {
+                name,
+                text: &text,
+                path,
+            }
+            .audited(file)?,
+        ]);
+    }
+    if file.service.is_some() {
+        return Err(ConfigError::Wrong {
+            path: name,
+            message: "has both `services` and `[service]`; keep one of them".to_owned(),
+        });
+    }
+    let folder = folder_of(path);
+    let mut all = Vec::new();
+    for listed in &file.services {
+        all.extend(load(&folder.join(listed))?);
+    }
+    Ok(all)
+}
+
+fn read(path: &Path) -> Result<(String, File), ConfigError> {
+    let name = path.display().to_string();
+    let text = fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
+        path: name.clone(),
+        reason: error.to_string(),
+        hint: "name the file with --config".to_owned(),
+    })?;
+    let file = file::parse(&name, &text)?;
+    Ok((text, file))
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+struct Resolver<'a> {
+    name: String,
+    text: &'a str,
+    path: &'a Path,
+}
+
+impl Resolver<'_> {
+    fn audited(&self, file: File) -> Result<Audited, ConfigError> {
+        let service = file.service.ok_or_else(|| {
+            self.wrong("has neither `[service]` nor `services`; one of them says what to audit")
+        })?;
+        let setup = self.routes(file.setup, &file.budget)?;
+        let routes = self.routes(file.route, &file.budget)?;
+        if routes.is_empty() {
+            return Err(self.wrong("has no `[[route]]`; there is nothing to audit"));
+        }
+        self.check_names(&setup, &routes)?;
+        let tasks = self.tasks(file.task, &routes)?;
+        Ok(Audited {
+            file: self.name.clone(),
+            service: self.service(service)?,
+            data: self.data(file.data)?,
+            load: self.load(file.load)?,
+            setup,
+            routes,
+            tasks,
+        })
+    }
+
+    fn service(&self, section: ServiceSection) -> Result<Service, ConfigError> {
+        let folder = folder_of(self.path);
+        let directory = match &section.directory {
+            Some(directory) => folder.join(directory),
+            None => folder,
+        };
+        if !directory.is_dir() {
+            return Err(self.wrong(&format!(
+                "`[service] directory` is `{}`, which is not a folder",
+                directory.display()
+            )));
+        }
+        if !section.ready.starts_with('/') {
+            return Err(self.wrong("`[service] ready` must be a path that begins with `/`"));
+        }
+        if section.command.trim().is_empty() {
+            return Err(self.wrong("`[service] command` is empty; it starts the service"));
+        }
+        Ok(Service {
+            name: section.name,
+            directory,
+            build: section.build,
+            command: section.command,
+            ready: section.ready,
+            ready_timeout: self.seconds(
+                "ready_timeout_s",
+                section.ready_timeout_s,
+                READY_TIMEOUT_S,
+            )?,
+            listen: section.listen,
+            database: section.database,
+            env: section.env,
+        })
+    }
+
+    fn data(&self, section: DataSection) -> Result<Data, ConfigError> {
+        let mut scales = section.scales;
+        scales.sort_unstable();
+        scales.dedup();
+        if scales.first() == Some(&0) {
+            return Err(
+                self.wrong("`[data] scales` holds 0; a scale is a number of rows, at least 1")
+            );
+        }
+        if scales.is_empty() {
+            scales.push(1);
+        }
+        Ok(Data {
+            prepare: section.prepare,
+            scales,
+            users: section.users,
+        })
+    }
+
+    fn load(&self, section: LoadSection) -> Result<Load, ConfigError> {
+        let think = section.think.as_deref().unwrap_or("1s..3s");
+        let think = think
+            .parse()
+            .map_err(|error| self.wrong(&format!("`[load] think = \"{think}\"`: {error}")))?;
+        let users = section.users.unwrap_or(10);
+        if users == 0 {
+            return Err(self.wrong("`[load] users` is 0; at least one user is needed"));
+        }
+        if section
+            .rate
+            .is_some_and(|rate| !(rate.is_finite() && rate > 0.0))
+        {
+            return Err(self.wrong("`[load] rate` must be a number of iterations a second above 0"));
+        }
+        Ok(Load {
+            users,
+            rate: section.rate,
+            think,
+            ramp: self.seconds("ramp_s", section.ramp_s, 10.0)?,
+            steady: self.seconds("steady_s", section.steady_s, 60.0)?,
+            timeout: self.seconds("timeout_s", section.timeout_s, TIMEOUT_S)?,
+            seed: section.seed.unwrap_or(7),
+        })
+    }
+
+    fn seconds(
+        &self,
+        key: &str,
+        value: Option<f64>,
+        default: f64,
+    ) -> Result<Duration, ConfigError> {
+        let value = value.unwrap_or(default);
+        Duration::try_from_secs_f64(value)
+            .map_err(|_| self.wrong(&format!("`{key} = {value}` is not a number of seconds")))
+    }
+
+    fn routes(
+        &self,
+        sections: Vec<RouteSection>,
+        default: &super::BudgetSpec,
+    ) -> Result<Vec<RouteSpec>, ConfigError> {
+        sections
+            .into_iter()
+            .map(|section| self.route(section, default))
+            .collect()
+    }
+
+    fn route(
+        &self,
+        section: RouteSection,
+        default: &super::BudgetSpec,
+    ) -> Result<RouteSpec, ConfigError> {
+        let at = section.name.span().start;
+        let name = section.name.into_inner();
+        let (method, path) = self.request(
+            at,
+            &name,
+            [
+                (http::Method::GET, section.get),
+                (http::Method::POST, section.post),
+                (http::Method::PUT, section.put),
+                (http::Method::PATCH, section.patch),
+                (http::Method::DELETE, section.delete),
+            ],
+        )?;
+        if !path.starts_with('/') {
+            return Err(self.invalid(at, &format!("route `{name}`: `{path}` must begin with `/`")));
+        }
+        let mut page_sizes = section.page_sizes;
+        page_sizes.sort_unstable();
+        page_sizes.dedup();
+        let budget = section.budget.or(default);
+        self.check_budget(at, &name, &budget)?;
+        Ok(RouteSpec {
+            name,
+            method,
+            path,
+            json: section.json,
+            bearer: section.bearer,
+            headers: section.headers,
+            page_sizes,
+            capture: section.capture,
+            expect: match section.expect {
+                None => Vec::new(),
+                Some(Expect::One(status)) => vec![status],
+                Some(Expect::Several(statuses)) => statuses,
+            },
+            budget,
+        })
+    }
+
+    fn request(
+        &self,
+        at: usize,
+        name: &str,
+        given: [(http::Method, Option<String>); 5],
+    ) -> Result<(http::Method, String), ConfigError> {
+        let mut requests = given
+            .into_iter()
+            .filter_map(|(method, path)| path.map(|path| (method, path)));
+        match (requests.next(), requests.next()) {
+            (Some(request), None) => Ok(request),
+            (None, _) => Err(self.invalid(
+                at,
+                &format!(
+                    "route `{name}` has a budget but no request; add get, post, put, patch or delete = \"/path\""
+                ),
+            )),
+            (Some(_), Some(_)) => {
+                Err(self.invalid(at, &format!("route `{name}` has two requests; keep one")))
+            }
+        }
+    }
+
+    fn check_budget(
+        &self,
+        at: usize,
+        name: &str,
+        budget: &super::BudgetSpec,
+    ) -> Result<(), ConfigError> {
+        let limits = [
+            ("p95_ms", budget.p95_ms),
+            ("p99_ms", budget.p99_ms),
+            ("rows_per_row", budget.rows_per_row),
+            ("database_ms", budget.database_ms),
+            ("growth", budget.growth),
+        ];
+        for (key, limit) in limits {
+            if limit.is_some_and(|limit| !limit.is_finite() || limit < 0.0) {
+                return Err(self.invalid(
+                    at,
+                    &format!("route `{name}`: budget `{key}` must be a number, 0 or more"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_names(&self, setup: &[RouteSpec], routes: &[RouteSpec]) -> Result<(), ConfigError> {
+        let mut seen = BTreeSet::new();
+        for route in setup.iter().chain(routes) {
+            if !seen.insert(route.name.as_str()) {
+                return Err(self.wrong(&format!("two routes are named `{}`", route.name)));
+            }
+        }
+        Ok(())
+    }
+
+    fn tasks(
+        &self,
+        sections: Vec<file::TaskSection>,
+        routes: &[RouteSpec],
+    ) -> Result<Vec<TaskSpec>, ConfigError> {
+        let mut tasks = Vec::new();
+        for section in sections {
+            let at = section.routes.span().start;
+            let names = section.routes.into_inner();
+            for name in &names {
+                if !routes.iter().any(|route| route.name == *name) {
+                    let known = routes.iter().map(|route| route.name.as_str());
+                    let hint = file::nearest(name, known)
+                        .map(|near| format!("; did you mean `{near}`?"))
+                        .unwrap_or_default();
+                    return Err(self.invalid(at, &format!("no route is named `{name}`{hint}")));
+                }
+            }
+            if names.is_empty() || section.weight == Some(0) {
+                return Err(
+                    self.invalid(at, "a task needs at least one route and a weight above 0")
+                );
+            }
+            tasks.push(TaskSpec {
+                weight: section.weight.unwrap_or(1),
+                routes: names,
+            });
+        }
+        if tasks.is_empty() {
+            // Without tasks every route is one, so that each budget is exercised.
+            tasks = routes
+                .iter()
+                .map(|route| TaskSpec {
+                    weight: 1,
+                    routes: vec![route.name.clone()],
+                })
+                .collect();
+        }
+        Ok(tasks)
+    }
+
+    fn wrong(&self, message: &str) -> ConfigError {
+        ConfigError::Wrong {
+            path: self.name.clone(),
+            message: message.to_owned(),
+        }
+    }
+
+    fn invalid(&self, offset: usize, message: &str) -> ConfigError {
+        ConfigError::Invalid {
+            path: self.name.clone(),
+            line: file::line_of(self.text, offset),
+            message: message.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = r#"
+[service]
+name = "shop"
+command = "shop serve"
+ready = "/ready"
+database = "sqlite:{workdir}/shop.db"
+
+[budget]
+p95_ms = 200
+errors = 0
+
+[[route]]
+name = "items"
+get = "/items?limit=${page_size}"
+page_sizes = [50, 10]
+budget = { p95_ms = 100, source = "paper 1" }
+"#;
+
+    fn resolve(text: &str) -> Result<Audited, ConfigError> {
+        let file = file::parse("speedwell.toml", text)?;
+        let path = Path::new("speedwell.toml");
+        Resolver {
+            name: "speedwell.toml".to_owned(),
+            text,
+            path,
+        }
+        .audited(file)
+    }
+
+    fn message(text: &str) -> String {
+        resolve(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_route_takes_from_the_default_budget_what_it_leaves_open() {
+        let audited = resolve(SMALL).unwrap();
+        let budget = &audited.routes[0].budget;
+        assert_eq!((budget.p95_ms, budget.errors), (Some(100.0), Some(0)));
+        assert_eq!(audited.routes[0].page_sizes, [10, 50]);
+        assert_eq!(audited.tasks[0].routes, ["items"]);
+    }
+
+    #[test]
+    fn an_unknown_key_names_its_line_and_the_nearest_known_key() {
+        let text = SMALL.replace("page_sizes", "page_size");
+        assert_eq!(
+            message(&text),
+            "`speedwell.toml`, line 15: unknown key `page_size`; did you mean `page_sizes`?"
+        );
+    }
+
+    #[test]
+    fn a_budget_without_a_request_is_refused() {
+        let text = SMALL.replace("get = \"/items?limit=${page_size}\"\n", "");
+        assert_eq!(
+            message(&text),
+            "`speedwell.toml`, line 13: route `items` has a budget but no request; add get, post, put, patch or delete = \"/path\""
+        );
+    }
+
+    #[test]
+    fn a_task_of_an_unknown_route_is_refused() {
+        let text = format!("{SMALL}\n[[task]]\nroutes = [\"item\"]\n");
+        assert_eq!(
+            message(&text),
+            "`speedwell.toml`, line 19: no route is named `item`; did you mean `items`?"
+        );
+    }
+
+    #[test]
+    fn a_wrong_type_names_its_line() {
+        let text = SMALL.replace("errors = 0", "errors = \"none\"");
+        assert!(
+            message(&text).starts_with("`speedwell.toml`, line 10: "),
+            "{}",
+            message(&text)
+        );
+    }
+
+    #[test]
+    fn nonsense_in_numbers_is_refused() {
+        for (from, to) in [
+            ("p95_ms = 100", "p95_ms = -1"),
+            ("p95_ms = 100", "p95_ms = nan"),
+        ] {
+            assert!(message(&SMALL.replace(from, to)).contains("`p95_ms`"));
+        }
+        assert!(message(&format!("{SMALL}\n[load]\nusers = 0\n")).contains("users"));
+        assert!(message(&format!("{SMALL}\n[load]\nthink = \"soon\"\n")).contains("think"));
+        assert!(message(&format!("{SMALL}\n[load]\nramp_s = -3\n")).contains("ramp_s"));
+        assert!(message(&format!("{SMALL}\n[data]\nscales = [0]\n")).contains("scales"));
+    }
+
+    #[test]
+    fn a_missing_file_says_how_to_name_one() {
+        let error = load(Path::new("/nowhere/speedwell.toml"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("/nowhere/speedwell.toml") && error.contains("--config"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,391 @@
+//! The report as one HTML file that needs no network: everything is in it.
+
+mod plots;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use speedwell_trace::Proof;
+
+use super::{
+    Exponents, FindingReport, Latency, LoadReport, ProbeReport, Report, RouteReport, Verdict,
+    numbers::{exponent, significant, thousands},
+};
+use crate::audit::{grows, rows_per_row};
+
+const STYLE: &str = include_str!("style.css");
+
+/// The whole page.
+pub(crate) fn html(report: &Report) -> String {
+    let title = format!("{}: {}", report.service, sentence(report.verdict));
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                main {
+                    (header(report))
+                    (overview(report))
+                    (findings(report))
+                    h2 { "Routes" }
+                    @for (index, route) in report.routes.iter().enumerate() { (section(index, route, report)) }
+                    (statements(report))
+                    (suppressed(report))
+                    (notes(report))
+                    footer { "Made by speedwell from " (report.config) "." }
+                }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn sentence(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Within => "within budget",
+        Verdict::Unsure => "unsure",
+        Verdict::Over => "over budget",
+    }
+}
+
+fn badge(verdict: Verdict) -> Markup {
+    let (class, word) = match verdict {
+        Verdict::Within => ("badge pass", "pass"),
+        Verdict::Unsure => ("badge unsure", "unsure"),
+        Verdict::Over => ("badge fail", "fail"),
+    };
+    html! { span class=(class) { (word) } }
+}
+
+fn header(report: &Report) -> Markup {
+    let class = match report.verdict {
+        Verdict::Within => "badge pass",
+        Verdict::Unsure => "badge unsure",
+        Verdict::Over => "badge fail",
+    };
+    let scales: Vec<String> = report.scales.iter().map(|rows| thousands(*rows)).collect();
+    html! {
+        header {
+            span class=(class) { (sentence(report.verdict)) }
+            h1 { (report.service) }
+            p.soft {
+                "Probed at " (scales.join(", ")) " rows, " (report.probes)
+                " requests for each route, scale and page size."
+            }
+            @if let Some(load) = &report.load { (load_facts(load)) }
+        }
+    }
+}
+
+fn load_facts(load: &LoadReport) -> Markup {
+    let users = match load.rate {
+        Some(rate) => (format!("{rate}/s"), "arrivals"),
+        None => (thousands(load.users), "users"),
+    };
+    let facts = [
+        (users.1, users.0),
+        ("rows", thousands(load.scale)),
+        ("steady load", format!("{} s", significant(load.steady_s))),
+        ("requests", thousands(load.requests)),
+        ("per second", significant(load.requests_per_s)),
+        ("errors", thousands(load.errors)),
+        (
+            "load engine CPU",
+            format!("{:.0} %", load.client_cpu_share * 100.0),
+        ),
+    ];
+    html! {
+        dl.facts {
+            @for (what, value) in facts { div { dt { (what) } dd { (value) } } }
+        }
+    }
+}
+
+fn overview(report: &Report) -> Markup {
+    html! {
+        h2 { "Verdict" }
+        div class="card scroll" {
+            table {
+                thead {
+                    tr {
+                        th {} th {} th.group colspan="3" { "under load, ms" }
+                        th.group colspan="2" { "one request" } th.group colspan="3" { "growth with rows" } th {}
+                    }
+                    tr {
+                        th {} th { "route" } th.n { "p50" } th.n { "p95" } th.n { "p99" }
+                        th.n { "statements" } th.n { "rows fetched / answered" }
+                        th.n { "statements" } th.n { "rows" } th.n { "time" } th { "budget" }
+                    }
+                }
+                tbody { @for (index, route) in report.routes.iter().enumerate() { (row(index, route)) } }
+            }
+        }
+    }
+}
+
+fn row(index: usize, route: &RouteReport) -> Markup {
+    let latency = route.latency.as_ref();
+    let ms = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), significant);
+    let probe = route.probes.last();
+    html! {
+        tr {
+            td { (badge(route.verdict)) }
+            td.name { a href={ "#route-" (index) } { (route.name) } }
+            td.n { (ms(latency.map(|each| each.p50_ms))) }
+            td.n title=[latency.map(interval)] { (ms(latency.map(|each| each.p95_ms))) }
+            td.n { (ms(latency.map(|each| each.p99_ms))) }
+            td.n { @if let Some(probe) = probe { (probe.statements) } @else { "-" } }
+            td.n { @if let Some(probe) = probe { (rows(probe)) } @else { "-" } }
+            (exponents(&route.growth.by_scale))
+            td { (limits(route)) @for reason in &route.reasons { div.why.over { (reason) } } }
+        }
+    }
+}
+
+fn rows(probe: &ProbeReport) -> String {
+    format!(
+        "{} / {}",
+        thousands(probe.rows_fetched),
+        thousands(probe.rows_answered)
+    )
+}
+
+fn interval(latency: &Latency) -> String {
+    let high = latency
+        .p95_high_ms
+        .map_or_else(|| "no upper bound".to_owned(), significant);
+    format!(
+        "95 % interval {} to {}, {} samples",
+        significant(latency.p95_low_ms),
+        high,
+        latency.samples
+    )
+}
+
+fn exponents(growth: &Exponents) -> Markup {
+    html! {
+        @for value in [growth.statements, growth.rows, growth.time] {
+            td class=(if grows(value) { "n over" } else { "n" }) { (exponent(value)) }
+        }
+    }
+}
+
+fn limits(route: &RouteReport) -> Markup {
+    let budget = &route.budget;
+    let mut limits = Vec::new();
+    let number = |value: Option<f64>, before: &str, after: &str| {
+        value.map(|value| format!("{before}{value}{after}"))
+    };
+    limits.extend(number(budget.p95_ms, "p95 ", " ms"));
+    limits.extend(number(budget.p99_ms, "p99 ", " ms"));
+    limits.extend(budget.statements.map(|value| format!("{value} statements")));
+    limits.extend(budget.rows.map(|value| format!("{value} rows")));
+    limits.extend(number(budget.rows_per_row, "", " rows per row"));
+    limits.extend(number(budget.database_ms, "database ", " ms"));
+    limits.extend(number(budget.growth, "growth ", ""));
+    html! {
+        (limits.join(", "))
+        @if let Some(source) = &budget.source { div.why { (source) } }
+    }
+}
+
+fn findings(report: &Report) -> Markup {
+    let (faults, possible): (Vec<_>, Vec<_>) = report
+        .findings
+        .iter()
+        .partition(|finding| finding.proof >= Proof::Likely);
+    html! {
+        h2 { "Findings" }
+        @if faults.is_empty() { p { "No fault was found." } }
+        @for fault in &faults { (finding(fault)) }
+        @if !possible.is_empty() {
+            details {
+                summary { (possible.len()) " possible, not counted against a budget" }
+                @for each in &possible { (finding(each)) }
+            }
+        }
+    }
+}
+
+fn finding(finding: &FindingReport) -> Markup {
+    let (class, proof) = match finding.proof {
+        Proof::Proved => ("badge fail", "proved"),
+        Proof::Likely => ("badge fail", "likely"),
+        Proof::Possible => ("badge unsure", "possible"),
+    };
+    html! {
+        div.card id={ "finding-" (finding.id) } {
+            div.head {
+                span class=(class) { (proof) }
+                h3 { (finding.kind.name().replace('_', " ")) }
+                span.soft { (finding.name) @if finding.route != finding.name { ", " code { (finding.route) } } }
+            }
+            p { (finding.summary) }
+            dl.finding {
+                @if let Some(statement) = &finding.statement { dt { "statement" } dd { pre { (statement) } } }
+                @if let Some(parent) = &finding.parent { dt { "driven by" } dd { pre { (parent) } } }
+                @if let Some(site) = &finding.site { dt { "from" } dd { code { (site) } } }
+                dt { "why" } dd { @for evidence in &finding.evidence { p { (evidence) } } }
+                dt { "costs" } dd { (cost(finding)) }
+                dt { "do" } dd { pre { (finding.remedy) } }
+                dt { "id" } dd { code.soft { (finding.id) } }
+            }
+        }
+    }
+}
+
+fn cost(finding: &FindingReport) -> String {
+    let mut costs = Vec::new();
+    if finding.cost_statements > 0 {
+        costs.push(format!("{} statements", thousands(finding.cost_statements)));
+    }
+    if finding.cost_rows > 0 {
+        costs.push(format!("{} rows", thousands(finding.cost_rows)));
+    }
+    costs.push(format!(
+        "{} ms in the database",
+        significant(finding.cost_ms)
+    ));
+    format!("{} in one request", costs.join(", "))
+}
+
+fn section(index: usize, route: &RouteReport, report: &Report) -> Markup {
+    html! {
+        div.card id={ "route-" (index) } {
+            div.head { (badge(route.verdict)) h3 { (route.name) } code.soft { (route.route) } }
+            p { (limits(route)) }
+            @for reason in &route.reasons { p.over { (reason) } }
+            @if !route.plan.is_empty() { p { span.soft { "Plan: " } code { (route.plan) } } }
+            div.plots {
+                @if let Some(latency) = &route.latency {
+                    div { h4 { "Latency under load, from the intended start" } (plots::histogram(latency, route.budget.p95_ms)) }
+                }
+                @if report.scales.len() > 1 {
+                    div { h4 { "Growth with the number of rows" } (plots::growth(&route.probes)) }
+                }
+                @if !route.waterfall.bars.is_empty() {
+                    div.wide {
+                        h4 { "One request: " (route.waterfall.bars.len()) " statements in " (significant(route.waterfall.total_ms)) " ms" }
+                        (plots::waterfall(&route.waterfall, &report.statements))
+                    }
+                }
+            }
+            details {
+                summary { "Measurements" }
+                div.scroll { (probes(route)) }
+            }
+        }
+    }
+}
+
+fn probes(route: &RouteReport) -> Markup {
+    html! {
+        table {
+            thead { tr {
+                th.n { "rows in the database" } th.n { "page size" } th.n { "statements" } th.n { "rows fetched / answered" }
+                th.n { "fetched per answered" } th.n { "database ms" } th.n { "total ms" }
+            } }
+            tbody {
+                @for probe in &route.probes {
+                    tr {
+                        td.n { (thousands(probe.scale)) }
+                        td.n { @if let Some(size) = probe.page_size { (size) } @else { "-" } }
+                        td.n { (probe.statements) } td.n { (rows(probe)) }
+                        td.n { (significant(rows_per_row(probe))) }
+                        td.n { (significant(probe.database_ms)) } td.n { (significant(probe.total_ms)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn statements(report: &Report) -> Markup {
+    html! {
+        h2 { "Statements" }
+        p.soft { (report.statements.len()) " distinct statements, values left out unless they were asked for." }
+        @for statement in &report.statements {
+            details.card id={ "statement-" (statement.fingerprint) } {
+                summary { code { (first_words(&statement.text)) } " " span.soft { (statement.routes.join(", ")) } }
+                pre { (statement.text) }
+                pre { (statement.plan) }
+                p.soft {
+                    "Median time: "
+                    @for (index, time) in statement.time_ms.iter().enumerate() {
+                        @if index > 0 { ", " }
+                        (significant(time.median_ms)) " ms at " (thousands(time.scale)) " rows"
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn first_words(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(110) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+fn suppressed(report: &Report) -> Markup {
+    html! {
+        @if !report.suppressed.is_empty() {
+            h2 { "Looked at and left out" }
+            details.card {
+                summary { "Statements that look like a fault, and why they are not one (" (report.suppressed.len()) ")" }
+                div.scroll { table {
+                    thead { tr { th { "looks like" } th { "route" } th.n { "times" } th { "statement" } th { "reason" } } }
+                    tbody {
+                        @for each in &report.suppressed {
+                            tr {
+                                td { (each.kind.name().replace('_', " ")) } td { code { (each.route) } } td.n { (each.count) }
+                                td { code { (first_words(&each.statement)) } } td { (each.reason) }
+                            }
+                        }
+                    }
+                } }
+            }
+        }
+    }
+}
+
+fn notes(report: &Report) -> Markup {
+    html! {
+        @if !report.warnings.is_empty() {
+            h2 { "Notes" }
+            ul { @for warning in &report.warnings { li { (warning) } } }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::sample;
+
+    #[test]
+    fn the_page_needs_no_network() {
+        let page = html(&sample());
+        for reference in ["http:", "https:", "src=", "@import", "url("] {
+            assert!(!page.contains(reference), "{reference}");
+        }
+    }
+
+    #[test]
+    fn what_a_service_says_is_shown_as_text() {
+        let mut report = sample();
+        report.routes[0].name = "<script>alert(1)</script>".to_owned();
+        let page = html(&report);
+        assert!(page.contains("&lt;script&gt;") && !page.contains("<script>"));
+    }
+
+    #[test]
+    fn the_same_report_gives_the_same_page() {
+        assert_eq!(html(&sample()), html(&sample()));
+    }
+}

@@ -1,0 +1,104 @@
+//! The report of an audit: its model, and the three forms it is shown in.
+
+mod baseline;
+mod html;
+mod model;
+mod numbers;
+#[cfg(test)]
+mod sample;
+mod terminal;
+
+pub(crate) use self::{
+    baseline::compare,
+    html::html,
+    model::{
+        Bar, Bucket, Exponents, FindingReport, Growth, Latency, LoadReport, ProbeReport, Report,
+        RouteReport, ScaleTime, StatementReport, SuppressedReport, VERSION, Verdict, Waterfall,
+    },
+    terminal::{Look, terminal},
+};
+
+/// A report file that cannot be used, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReportError {
+    #[error("cannot read the report `{path}`: {reason}; `speedwell audit --save FILE` writes one")]
+    Read { path: String, reason: String },
+    #[error("`{path}` is not a report of this version ({VERSION}): {reason}")]
+    Format { path: String, reason: String },
+    #[error("cannot write the report to `{path}`: {reason}")]
+    Write { path: String, reason: String },
+}
+
+impl Report {
+    /// The report as `report.json`.
+    pub(crate) fn json(&self) -> String {
+        // Every field is a number, a text or a list of them: there is nothing that could fail.
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// Reads a `report.json`.
+    pub(crate) fn read(path: &std::path::Path) -> Result<Self, ReportError> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| ReportError::Read {
+            path: name.clone(),
+            reason: error.to_string(),
+        })?;
+        let report: Self = serde_json::from_str(&text).map_err(|error| ReportError::Format {
+            path: name.clone(),
+            reason: error.to_string(),
+        })?;
+        if report.version != VERSION {
+            let reason = format!("it says version {}", report.version);
+            return Err(ReportError::Format { path: name, reason });
+        }
+        Ok(report)
+    }
+
+    /// Writes `text` so that the file is either the old one or the whole new one.
+    pub(crate) fn write(path: &std::path::Path, text: &str) -> Result<(), ReportError> {
+        let failed = |error: std::io::Error| ReportError::Write {
+            path: path.display().to_string(),
+            reason: error.to_string(),
+        };
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => std::path::Path::new("."),
+        };
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        let file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+        std::fs::write(file.path(), text).map_err(failed)?;
+        file.persist(path).map_err(|error| failed(error.error))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{sample::sample, *};
+
+    #[test]
+    fn a_saved_report_reads_back_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/report.json");
+        let report = sample();
+        Report::write(&path, &report.json()).unwrap();
+        assert_eq!(Report::read(&path).unwrap(), report);
+        assert_eq!(Report::read(&path).unwrap().json(), report.json());
+    }
+
+    #[test]
+    fn a_report_of_another_version_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        let other = sample().json().replace("\"version\": 1", "\"version\": 99");
+        Report::write(&path, &other).unwrap();
+        assert!(
+            Report::read(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("version 99")
+        );
+    }
+}

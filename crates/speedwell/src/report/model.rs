@@ -1,0 +1,236 @@
+//! What an audit found, as it is written to `report.json`: stable, documented, units in names.
+//!
+//! A field is never renamed or given another meaning within one `version`; new ones may appear.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use speedwell_trace::{FindingKind, Proof};
+
+use crate::config::BudgetSpec;
+
+/// The version of this format.
+pub(crate) const VERSION: u32 = 1;
+
+/// Everything that one audit of one service found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Report {
+    /// Version of this format.
+    pub(crate) version: u32,
+    pub(crate) service: String,
+    /// The configuration file, as the user named it.
+    pub(crate) config: String,
+    pub(crate) verdict: Verdict,
+    /// Rows of the main table, ascending.
+    pub(crate) scales: Vec<u64>,
+    /// Requests sent per route, scale and page size to count statements and rows.
+    pub(crate) probes: u64,
+    pub(crate) load: Option<LoadReport>,
+    pub(crate) routes: Vec<RouteReport>,
+    /// Worst first.
+    pub(crate) findings: Vec<FindingReport>,
+    /// What looked like a fault and is not one, and why.
+    pub(crate) suppressed: Vec<SuppressedReport>,
+    /// Every distinct statement that was seen.
+    pub(crate) statements: Vec<StatementReport>,
+    /// What the reader should know before believing the numbers.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What is said of a route and of the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verdict {
+    /// Every limit holds.
+    Within,
+    /// Too few samples, or a client too busy, to say.
+    Unsure,
+    /// A limit does not hold.
+    Over,
+}
+
+/// The load that was put on the service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LoadReport {
+    /// Rows of the main table during the load.
+    pub(crate) scale: u64,
+    /// Simulated users, or connections of an open model.
+    pub(crate) users: u64,
+    /// Iterations per second of an open model.
+    pub(crate) rate: Option<f64>,
+    pub(crate) ramp_s: f64,
+    pub(crate) steady_s: f64,
+    pub(crate) requests: u64,
+    pub(crate) requests_per_s: f64,
+    pub(crate) errors: u64,
+    /// Processor time of the load engine per second and worker thread, 0 to 1.
+    pub(crate) client_cpu_share: f64,
+    /// How late the engine itself was, 99th percentile.
+    pub(crate) client_lateness_p99_ms: f64,
+    /// Requests still open when the load had ended.
+    pub(crate) open_at_end: u64,
+}
+
+/// One route: what was measured, what was allowed, what follows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RouteReport {
+    /// Name from the configuration.
+    pub(crate) name: String,
+    /// Method and template, as the service reports it.
+    pub(crate) route: String,
+    pub(crate) verdict: Verdict,
+    /// Why it is not within, a sentence each.
+    pub(crate) reasons: Vec<String>,
+    pub(crate) budget: BudgetSpec,
+    /// Under load; `None` when the load did not exercise it.
+    pub(crate) latency: Option<Latency>,
+    /// One row for each scale and page size.
+    pub(crate) probes: Vec<ProbeReport>,
+    pub(crate) growth: Growth,
+    /// One line: which tables by which indexes, at the largest scale.
+    pub(crate) plan: String,
+    /// The statements of one request at the largest scale, in order.
+    pub(crate) waterfall: Waterfall,
+}
+
+/// Latency of one route under load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Latency {
+    pub(crate) samples: u64,
+    /// From the intended start, so that waiting for a stalled server counts.
+    pub(crate) p50_ms: f64,
+    pub(crate) p95_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) max_ms: f64,
+    /// 95 % interval of the p95 by order statistics; no upper end with too few samples.
+    pub(crate) p95_low_ms: f64,
+    pub(crate) p95_high_ms: Option<f64>,
+    /// From the moment the request was sent.
+    pub(crate) service_p95_ms: f64,
+    pub(crate) requests_per_s: f64,
+    /// Failed requests by kind.
+    pub(crate) errors: BTreeMap<String, u64>,
+    /// One failed answer, shortened.
+    pub(crate) error_sample: Option<String>,
+    /// Counts by bounds that widen with the latency.
+    pub(crate) histogram: Vec<Bucket>,
+}
+
+/// One bar of a latency histogram.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Bucket {
+    pub(crate) from_ms: f64,
+    pub(crate) up_to_ms: f64,
+    pub(crate) count: u64,
+}
+
+/// Medians over the probes of one route at one scale and page size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ProbeReport {
+    pub(crate) scale: u64,
+    pub(crate) page_size: Option<u64>,
+    pub(crate) statements: u64,
+    pub(crate) rows_fetched: u64,
+    /// Elements of arrays in the answer, at any depth.
+    pub(crate) rows_answered: u64,
+    pub(crate) database_ms: f64,
+    pub(crate) total_ms: f64,
+}
+
+/// Exponents of growth: 0 does not grow, 1 grows as the size does.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Growth {
+    /// With the number of rows in the database.
+    pub(crate) by_scale: Exponents,
+    /// With the size of the page.
+    pub(crate) by_page: Exponents,
+}
+
+/// One exponent for each cost; `None` when fewer than two sizes were measured.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Exponents {
+    pub(crate) statements: Option<f64>,
+    pub(crate) rows: Option<f64>,
+    pub(crate) time: Option<f64>,
+}
+
+/// One request, taken apart.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Waterfall {
+    pub(crate) total_ms: f64,
+    pub(crate) bars: Vec<Bar>,
+}
+
+/// One statement of a waterfall.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Bar {
+    pub(crate) start_ms: f64,
+    pub(crate) duration_ms: f64,
+    pub(crate) rows: Option<u64>,
+    /// Key into `statements`.
+    pub(crate) fingerprint: String,
+    /// Function that ran it.
+    pub(crate) function: Option<String>,
+}
+
+/// A fault.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FindingReport {
+    /// The same in every run for the same fault.
+    pub(crate) id: String,
+    pub(crate) kind: FindingKind,
+    pub(crate) proof: Proof,
+    /// Method and template; `*` for the whole workload.
+    pub(crate) route: String,
+    /// Name of the route in the configuration.
+    pub(crate) name: String,
+    pub(crate) summary: String,
+    pub(crate) fingerprint: Option<String>,
+    pub(crate) statement: Option<String>,
+    /// The statement whose rows drive it.
+    pub(crate) parent: Option<String>,
+    /// Tables of the statement.
+    pub(crate) tables: Vec<String>,
+    /// Function, file and line that ran it.
+    pub(crate) site: Option<String>,
+    pub(crate) evidence: Vec<String>,
+    /// What it costs in one request.
+    pub(crate) cost_ms: f64,
+    pub(crate) cost_statements: u64,
+    pub(crate) cost_rows: u64,
+    /// What to do.
+    pub(crate) remedy: String,
+    /// A change to the database that should help, not tried.
+    pub(crate) untried: Option<String>,
+}
+
+/// A group of statements that was looked at and left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SuppressedReport {
+    pub(crate) kind: FindingKind,
+    pub(crate) route: String,
+    pub(crate) statement: String,
+    pub(crate) count: u64,
+    pub(crate) reason: String,
+}
+
+/// One distinct statement.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StatementReport {
+    pub(crate) fingerprint: String,
+    /// Values left out unless they were asked for.
+    pub(crate) text: String,
+    /// Routes that run it.
+    pub(crate) routes: Vec<String>,
+    /// The plan as a tree, at the largest scale; why there is none otherwise.
+    pub(crate) plan: String,
+    /// Median time at each scale, milliseconds.
+    pub(crate) time_ms: Vec<ScaleTime>,
+}
+
+/// Time of one statement at one scale.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ScaleTime {
+    pub(crate) scale: u64,
+    pub(crate) median_ms: f64,
+}

@@ -1,0 +1,55 @@
+//! Numbers as people read them: three significant digits, thousands apart, times with units.
+
+/// Three significant digits, without an exponent: `0.482`, `4.82`, `48.2`, `482`, `4,820`.
+pub(super) fn significant(value: f64) -> String {
+    if !value.is_finite() {
+        return "-".to_owned();
+    }
+    let digits = match value.abs() {
+        size if size < 0.0005 => return "0".to_owned(),
+        size if size < 1.0 => 3,
+        size if size < 10.0 => 2,
+        size if size < 100.0 => 1,
+        _ => return thousands(value.round().abs() as u64),
+    };
+    format!("{value:.digits$}")
+}
+
+/// `1234567` as `1,234,567`.
+pub(super) fn thousands(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A growth exponent, or a dash when it was not measured.
+pub(super) fn exponent(value: Option<f64>) -> String {
+    value.map_or_else(
+        || "-".to_owned(),
+        |value| format!("{value:.1}").replace("-0.0", "0.0"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_three_significant_digits() {
+        let shown: Vec<String> = [0.0, 0.0001, 0.4821, 4.821, 48.21, 482.1, 4821.0, f64::NAN]
+            .map(significant)
+            .into();
+        assert_eq!(
+            shown,
+            ["0", "0", "0.482", "4.82", "48.2", "482", "4,821", "-"]
+        );
+        assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!(exponent(Some(-0.01)), "0.0");
+    }
+}

@@ -1,0 +1,433 @@
+//! The report on a terminal: the verdict first, one line a route, then the findings, worst first.
+
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Style};
+use speedwell_trace::Proof;
+
+use super::{
+    FindingReport, Report, RouteReport, Verdict,
+    numbers::{exponent, significant, thousands},
+};
+use crate::audit::rows_per_row;
+
+/// How the report may look.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Look {
+    pub(crate) colour: bool,
+    /// Columns of the terminal; longer lines are cut. `None` cuts nothing.
+    pub(crate) width: Option<usize>,
+}
+
+/// The whole report as text.
+pub(crate) fn terminal(report: &Report, look: Look) -> String {
+    let mut page = Page {
+        text: String::new(),
+        look,
+    };
+    page.headline(report);
+    page.table(report);
+    page.reasons(report);
+    page.findings(report);
+    page.notes(report);
+    page.text
+}
+
+struct Page {
+    text: String,
+    look: Look,
+}
+
+const GREEN: AnsiColor = AnsiColor::Green;
+const RED: AnsiColor = AnsiColor::Red;
+const YELLOW: AnsiColor = AnsiColor::Yellow;
+
+fn colour_of(verdict: Verdict) -> AnsiColor {
+    match verdict {
+        Verdict::Within => GREEN,
+        Verdict::Unsure => YELLOW,
+        Verdict::Over => RED,
+    }
+}
+
+/// The word that carries the meaning; colour only repeats it.
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Within => "pass",
+        Verdict::Unsure => "unsure",
+        Verdict::Over => "FAIL",
+    }
+}
+
+impl Page {
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line.trim_end());
+        self.text.push('\n');
+    }
+
+    fn painted(&self, text: &str, colour: AnsiColor) -> String {
+        if !self.look.colour {
+            return text.to_owned();
+        }
+        let style = Style::new().fg_color(Some(colour.into())).bold();
+        format!("{style}{text}{style:#}")
+    }
+
+    fn headline(&mut self, report: &Report) {
+        let verdict = match report.verdict {
+            Verdict::Within => "within budget",
+            Verdict::Unsure => "unsure",
+            Verdict::Over => "OVER BUDGET",
+        };
+        let over = report
+            .routes
+            .iter()
+            .filter(|route| route.verdict == Verdict::Over)
+            .count();
+        let unsure = report
+            .routes
+            .iter()
+            .filter(|route| route.verdict == Verdict::Unsure)
+            .count();
+        let mut line = format!(
+            "{}: {}",
+            report.service,
+            self.painted(verdict, colour_of(report.verdict))
+        );
+        let _ = write!(line, " ({} routes", report.routes.len());
+        if over > 0 {
+            let _ = write!(line, ", {over} over");
+        }
+        if unsure > 0 {
+            let _ = write!(line, ", {unsure} unsure");
+        }
+        line.push(')');
+        self.line(&line);
+        if let Some(load) = &report.load {
+            let model = match load.rate {
+                Some(rate) => format!("{rate} iterations/s over {} connections", load.users),
+                None => format!("{} users", load.users),
+            };
+            let line = format!(
+                "{model} for {} s at {} rows: {} requests, {}/s, {} errors; load engine at {:.0} % CPU",
+                significant(load.steady_s),
+                thousands(load.scale),
+                thousands(load.requests),
+                significant(load.requests_per_s),
+                load.errors,
+                load.client_cpu_share * 100.0,
+            );
+            self.line(&line);
+        }
+        self.line("");
+    }
+
+    fn table(&mut self, report: &Report) {
+        let mut rows = vec![
+            [
+                "",
+                "",
+                "under load, ms",
+                "",
+                "",
+                "one request",
+                "",
+                "growth",
+                "",
+                "",
+            ],
+            [
+                "",
+                "route",
+                "p50",
+                "p95",
+                "p99",
+                "stmts",
+                "rows f/a",
+                "stmts rows time",
+                "budget",
+                "plan",
+            ],
+        ]
+        .into_iter()
+        .map(|row| row.map(str::to_owned))
+        .collect::<Vec<_>>();
+        rows.extend(report.routes.iter().map(cells));
+        let widths: Vec<usize> = (0..10)
+            .map(|column| {
+                let cells = rows.iter().skip(1).map(|row| row[column].chars().count());
+                cells.max().unwrap_or(0)
+            })
+            .collect();
+        for (index, row) in rows.iter().enumerate() {
+            let mut line = String::new();
+            for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+                let text_column = matches!(column, 0 | 1 | 8 | 9) || index == 0;
+                // The heading of a group may run over the columns that it heads.
+                let cell = if index == 0 {
+                    cell.chars().take(*width + 20).collect()
+                } else {
+                    cell.clone()
+                };
+                let space = width.saturating_sub(cell.chars().count());
+                match text_column {
+                    true => line.push_str(&format!("{cell}{}  ", " ".repeat(space))),
+                    false => line.push_str(&format!("{}{cell}  ", " ".repeat(space))),
+                }
+            }
+            let mut line = self.cut(line.trim_end());
+            if let Some(route) = index
+                .checked_sub(2)
+                .and_then(|index| report.routes.get(index))
+            {
+                let word = word(route.verdict);
+                line = line.replacen(word, &self.painted(word, colour_of(route.verdict)), 1);
+            }
+            self.line(&line);
+        }
+        self.line("");
+    }
+
+    fn cut(&self, line: &str) -> String {
+        match self.look.width {
+            Some(width) if line.chars().count() > width => line
+                .chars()
+                .take(width.saturating_sub(1))
+                .chain(['…'])
+                .collect(),
+            _ => line.to_owned(),
+        }
+    }
+
+    fn reasons(&mut self, report: &Report) {
+        let not_within: Vec<&RouteReport> = report
+            .routes
+            .iter()
+            .filter(|route| !route.reasons.is_empty())
+            .collect();
+        if not_within.is_empty() {
+            return;
+        }
+        self.line("Why");
+        for route in not_within {
+            let source = match &route.budget.source {
+                Some(source) => format!("  [{source}]"),
+                None => String::new(),
+            };
+            let word = self.painted(word(route.verdict), colour_of(route.verdict));
+            self.line(&format!(
+                "  {word}  {}: {}{source}",
+                route.name,
+                route.reasons.join("; ")
+            ));
+            if let Some(sample) = route
+                .latency
+                .as_ref()
+                .and_then(|each| each.error_sample.as_ref())
+            {
+                self.line(&format!(
+                    "        first failed answer: {}",
+                    sample.replace('\n', " ")
+                ));
+            }
+        }
+        self.line("");
+    }
+
+    fn findings(&mut self, report: &Report) {
+        let (faults, possible): (Vec<_>, Vec<_>) = report
+            .findings
+            .iter()
+            .partition(|finding| finding.proof >= Proof::Likely);
+        if !faults.is_empty() {
+            self.line(&format!("Findings, worst first ({})", faults.len()));
+            for finding in faults {
+                self.finding(finding);
+            }
+        }
+        if !possible.is_empty() {
+            self.line(&format!(
+                "Possible, not counted against a budget ({})",
+                possible.len()
+            ));
+            for finding in possible {
+                self.line(&format!(
+                    "  {} in {}: {}",
+                    finding.kind.name(),
+                    finding.name,
+                    finding.summary
+                ));
+            }
+            self.line("");
+        }
+    }
+
+    fn finding(&mut self, finding: &FindingReport) {
+        let proof = match finding.proof {
+            Proof::Proved => "proved",
+            Proof::Likely => "likely",
+            Proof::Possible => "possible",
+        };
+        let head = self.painted(finding.kind.name(), RED);
+        self.line(&format!(
+            "  {head} ({proof}) in {}: {}",
+            finding.name, finding.summary
+        ));
+        if let Some(statement) = &finding.statement {
+            self.line(&format!("      statement  {}", one_line(statement)));
+        }
+        if let Some(parent) = &finding.parent {
+            self.line(&format!("      driven by  {}", one_line(parent)));
+        }
+        if let Some(site) = &finding.site {
+            self.line(&format!("      from       {site}"));
+        }
+        for evidence in &finding.evidence {
+            self.line(&format!("      why        {evidence}"));
+        }
+        self.line(&format!("      costs      {}", cost(finding)));
+        self.line(&format!(
+            "      do         {}",
+            finding.remedy.replace('\n', "\n                 ")
+        ));
+        self.line(&format!("      id         {}", finding.id));
+        self.line("");
+    }
+
+    fn notes(&mut self, report: &Report) {
+        if !report.warnings.is_empty() {
+            self.line("Notes");
+            for warning in &report.warnings {
+                self.line(&format!("  {warning}"));
+            }
+            self.line("");
+        }
+        if !report.suppressed.is_empty() {
+            self.line(&format!(
+                "Looked at and left out, with reasons in report.json and report.html: {}.",
+                report.suppressed.len()
+            ));
+        }
+    }
+}
+
+fn cells(route: &RouteReport) -> [String; 10] {
+    let latency = route.latency.as_ref();
+    let ms = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), significant);
+    let probe = route.probes.last();
+    let growth = &route.growth.by_scale;
+    [
+        word(route.verdict).to_owned(),
+        route.name.clone(),
+        ms(latency.map(|each| each.p50_ms)),
+        ms(latency.map(|each| each.p95_ms)),
+        ms(latency.map(|each| each.p99_ms)),
+        probe.map_or_else(|| "-".to_owned(), |probe| probe.statements.to_string()),
+        probe.map_or_else(
+            || "-".to_owned(),
+            |probe| {
+                format!(
+                    "{}/{}",
+                    thousands(probe.rows_fetched),
+                    thousands(probe.rows_answered)
+                )
+            },
+        ),
+        format!(
+            "{:>5} {:>4} {:>4}",
+            exponent(growth.statements),
+            exponent(growth.rows),
+            exponent(growth.time)
+        ),
+        budget(route),
+        route.plan.clone(),
+    ]
+}
+
+fn budget(route: &RouteReport) -> String {
+    let budget = &route.budget;
+    let mut limits = Vec::new();
+    if let Some(limit) = budget.p95_ms {
+        limits.push(format!("p95 {limit} ms"));
+    }
+    if let Some(limit) = budget.statements {
+        limits.push(format!("{limit} stmts"));
+    }
+    if let Some(limit) = budget.rows_per_row {
+        let is = route.probes.iter().map(rows_per_row).fold(0.0, f64::max);
+        limits.push(format!("{is:.1} of {limit} rows/row"));
+    }
+    if let Some(source) = &budget.source {
+        limits.push(format!("[{source}]"));
+    }
+    limits.join(", ")
+}
+
+fn cost(finding: &FindingReport) -> String {
+    let mut costs = Vec::new();
+    if finding.cost_statements > 0 {
+        costs.push(format!(
+            "{} statements too many",
+            thousands(finding.cost_statements)
+        ));
+    }
+    if finding.cost_rows > 0 {
+        costs.push(format!("{} rows too many", thousands(finding.cost_rows)));
+    }
+    costs.push(format!(
+        "{} ms in the database",
+        significant(finding.cost_ms)
+    ));
+    format!("{} a request", costs.join(", "))
+}
+
+fn one_line(statement: &str) -> String {
+    statement.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::sample;
+
+    #[test]
+    fn the_verdict_comes_first_then_the_findings() {
+        insta::assert_snapshot!(terminal(&sample(), Look::default()));
+    }
+
+    #[test]
+    fn colour_adds_nothing_to_the_words() {
+        let plain = terminal(&sample(), Look::default());
+        let coloured = terminal(
+            &sample(),
+            Look {
+                colour: true,
+                width: None,
+            },
+        );
+        assert_eq!(anstream_free(&coloured), plain);
+    }
+
+    #[test]
+    fn a_narrow_terminal_cuts_the_table_and_nothing_else() {
+        let narrow = terminal(
+            &sample(),
+            Look {
+                colour: false,
+                width: Some(80),
+            },
+        );
+        let table = narrow.lines().skip(3).take_while(|line| !line.is_empty());
+        assert!(table.clone().all(|line| line.chars().count() <= 80));
+        assert!(narrow.contains("Read them in one statement: SELECT id, name FROM authors"));
+    }
+
+    /// The text without its escape sequences.
+    fn anstream_free(text: &str) -> String {
+        let mut parts = text.split('\u{1b}');
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |text, part| {
+            text + part.split_once('m').map_or("", |(_, rest)| rest)
+        })
+    }
+}

@@ -1,0 +1,63 @@
+//! The audit of the example service names every planted fault and nothing else.
+
+use std::{collections::BTreeSet, fs};
+
+use crate::support::{Project, faulty, root};
+use serde_json::Value;
+
+type Fault = (String, String);
+
+fn listed() -> BTreeSet<Fault> {
+    let text = fs::read_to_string(root().join("examples/faulty/FAULTS.toml")).unwrap();
+    let list: toml::Table = text.parse().unwrap();
+    let faults = list["fault"].as_array().unwrap();
+    let text = |fault: &toml::Value, key: &str| fault[key].as_str().unwrap().to_owned();
+    faults
+        .iter()
+        .map(|fault| (text(fault, "route"), text(fault, "kind")))
+        .collect()
+}
+
+/// The example's own configuration, with the program that this build made.
+fn project() -> Project {
+    let folder = root().join("examples/faulty");
+    let text = fs::read_to_string(folder.join("speedwell.toml")).unwrap();
+    let text: String = text
+        .lines()
+        .filter(|line| !line.starts_with("build") && !line.starts_with("directory"))
+        .map(|line| line.replace("target/release/faulty", &faulty().display().to_string()) + "\n")
+        .collect();
+    Project::new(&text)
+}
+
+#[test]
+fn the_audit_names_every_planted_fault_and_nothing_else() {
+    let project = project();
+    let run = project.speedwell(&["audit", "--format", "json", "--duration", "5"]);
+    assert_eq!(run.code, Some(1), "{}", run.err);
+    let report: Value = serde_json::from_str(&run.out).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let counted =
+        |finding: &&Value| finding["proof"] != "possible" || finding["kind"] == "unused_index";
+    let found: BTreeSet<Fault> = findings
+        .iter()
+        .filter(counted)
+        .map(|finding| {
+            let text = |key: &str| finding[key].as_str().unwrap().to_owned();
+            (text("route"), text("kind"))
+        })
+        .collect();
+    let listed = listed();
+    let missed: Vec<_> = listed.difference(&found).collect();
+    let invented: Vec<_> = found.difference(&listed).collect();
+    assert!(
+        missed.is_empty() && invented.is_empty(),
+        "missed: {missed:#?}\ninvented: {invented:#?}\nall: {findings:#?}"
+    );
+    assert!(
+        fs::metadata(project.0.path().join("speedwell-report/report.html"))
+            .unwrap()
+            .len()
+            > 0
+    );
+}
