@@ -162,7 +162,7 @@ const EXPLAINABLE: [&str; 7] = [
 
 /// The one statement of `sql`, ready to stand behind `EXPLAIN QUERY PLAN`: without the semicolon,
 /// with every placeholder that carries a name or number written as `$n`, because the driver
-/// knows only those and a bare `?`.
+/// knows only those and a bare `?`. The `?+` of normal texts is a placeholder too.
 pub(crate) fn explainable(sql: &str) -> Result<String, ExplainError> {
     if sql.contains('\0') {
         return Err(ExplainError::Refused(
@@ -194,25 +194,37 @@ fn with_numbers(sql: &str, statement: &[Token<'_>]) -> String {
     let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
     let mut count = 0;
     let mut copied = first.start;
-    for token in statement
-        .iter()
-        .filter(|token| token.kind == TokenKind::Named)
-    {
-        // Each `%s` is a parameter of its own; the others are the same wherever they stand.
-        let number = match numbers.get(token.text) {
-            Some(&number) if token.text != "%s" => number,
-            _ => {
-                count += 1;
-                numbers.insert(token.text, count);
-                count
+    for (position, token) in statement.iter().enumerate() {
+        let following = &statement[position + 1..];
+        match token.kind {
+            TokenKind::Named => {
+                // Each `%s` is a parameter of its own; the others are the same wherever they stand.
+                let number = match numbers.get(token.text) {
+                    Some(&number) if token.text != "%s" => number,
+                    _ => {
+                        count += 1;
+                        numbers.insert(token.text, count);
+                        count
+                    }
+                };
+                text.push_str(&sql[copied..token.start]);
+                text.push_str(&format!("${number}"));
+                copied = token.start + token.text.len();
             }
-        };
-        text.push_str(&sql[copied..token.start]);
-        text.push_str(&format!("${number}"));
-        copied = token.start + token.text.len();
+            TokenKind::Positional if is_collapsed_list(following) => {
+                text.push_str(&sql[copied..token.start + 1]);
+                copied = following[0].start + 1;
+            }
+            _ => {}
+        }
     }
     text.push_str(&sql[copied..last.start + last.text.len()]);
     text
+}
+
+/// Whether a `?` begins `?+`: a list of any length, in a text from which the values were taken.
+fn is_collapsed_list(following: &[Token<'_>]) -> bool {
+    matches!(following, [plus, close, ..] if plus.is_mark("+") && close.is_mark(")"))
 }
 
 /// Words that may follow a table name and are not its alias.
@@ -304,6 +316,10 @@ mod tests {
                 "SELECT a$1 /* ? */, [:x], `@y`",
             ),
             ("SELECT 'it''s :a', :a;", "SELECT 'it''s :a', $1"),
+            (
+                "SELECT ? + 1 FROM t WHERE a IN (?+)",
+                "SELECT ? + 1 FROM t WHERE a IN (?)",
+            ),
         ];
         for (from, to) in cases {
             assert_eq!(explainable(from).unwrap(), to, "{from}");
