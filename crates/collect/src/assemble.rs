@@ -57,7 +57,11 @@ pub(crate) fn assemble(trace: TraceId, spans: &HashMap<SpanId, Span>, dropped: u
                     .map(|group| statement(&tree, span, &group))
                     .collect(),
                 // Nobody knows whose they were; said once, with the first.
-                statements_dropped: if position == 0 { dropped } else { 0 },
+                statements_dropped: part.dropped.saturating_add(if position == 0 {
+                    dropped
+                } else {
+                    0
+                }),
                 rows_answered: None,
                 source: Source::Otlp,
             }

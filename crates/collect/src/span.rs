@@ -42,6 +42,8 @@ pub(crate) struct RequestPart {
     pub(crate) route: Route,
     pub(crate) path: Option<Arc<str>>,
     pub(crate) status: Option<u16>,
+    /// Statements that the service itself did not keep.
+    pub(crate) dropped: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -236,6 +238,9 @@ fn request(attributes: &Attributes<'_>) -> RequestPart {
         route: Route::new(&method, &route),
         path: path(attributes).map(Arc::from),
         status: status.and_then(|status| u16::try_from(status).ok()),
+        dropped: attributes
+            .number(&["speedwell.statements_dropped"])
+            .unwrap_or(0),
     }
 }
 

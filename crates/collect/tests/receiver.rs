@@ -775,6 +775,49 @@ async fn a_port_in_use_is_an_error_that_names_it() {
         .await;
 }
 
+#[tokio::test]
+async fn what_the_sink_of_a_service_sends_arrives_as_it_was() {
+    use speedwell_trace::{Observation, Route, Sink as _, Site, Source, Statement, otlp};
+    let receiver = bind(limits()).await;
+    let sql = "SELECT a FROM t WHERE b = ?";
+    let sent = Request {
+        trace_id: trace(TRACE),
+        span_id: SpanId([1; 8]),
+        parent_span_id: Some(SpanId([2; 8])),
+        route: Route::new("GET", "/flyers/{id}"),
+        path: Some("/flyers/3".into()),
+        status: Some(200),
+        started: std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+        duration: Duration::from_millis(20),
+        statements: vec![Statement {
+            text: sql.into(),
+            fingerprint: speedwell_sql::fingerprint(sql, Dialect::Sqlite),
+            dialect: Dialect::Sqlite,
+            offset: Duration::from_micros(1500),
+            duration: Duration::from_micros(700),
+            rows_returned: Some(4),
+            rows_affected: Some(0),
+            values: Values::Hidden,
+            site: Some(Site {
+                function: "flyers::detail".into(),
+                file: Some("src/detail.rs".into()),
+                line: Some(7),
+            }),
+            parent: Some(SpanId([1; 8])),
+            failed: true,
+        }],
+        statements_dropped: 3,
+        rows_answered: None,
+        source: Source::Otlp,
+    };
+    let sink = otlp::OtlpSink::start(otlp::OtlpOptions::new(receiver.endpoint(), "test")).unwrap();
+    sink.request(&std::sync::Arc::new(sent.clone()), &Observation::default());
+    let flushed = tokio::task::spawn_blocking(move || sink.flush(LONG));
+    let received = take_one(&receiver).await;
+    assert!(flushed.await.unwrap());
+    assert_eq!(format!("{received:#?}"), format!("{sent:#?}"));
+}
+
 /// What a trace came to, comparable.
 fn describe(requests: &[Request]) -> Vec<String> {
     requests
