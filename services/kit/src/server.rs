@@ -1,0 +1,166 @@
+//! Listening, the service's own pages (`/health`, `/metrics`, …) and an orderly end.
+
+use std::{future::Future, net::SocketAddr, time::Duration};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, header},
+    middleware::from_fn_with_state,
+    response::{Html, IntoResponse, Response},
+    routing::get,
+    serve::ListenerExt as _,
+};
+use tokio::{net::TcpListener, signal::unix, sync::watch};
+use utoipa::openapi::OpenApi;
+
+use crate::{
+    config::Config, database::Database, metrics::Metrics, observe::observe, problem::Problem,
+};
+
+/// The service cannot start or was torn down.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address} (LISTEN): {source}; {remedy}")]
+    Listen {
+        /// Which address.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Signals cannot be received, or the listener broke.
+    #[error("the server stopped: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Requests still open when the service is told to stop get this long.
+const GRACE: Duration = Duration::from_secs(10);
+
+#[derive(Clone)]
+struct Own {
+    database: Database,
+    metrics: Metrics,
+    openapi: std::sync::Arc<str>,
+}
+
+/// An API with the pages that every service has, each request observed.
+pub fn complete(api: Router, database: &Database, openapi: &OpenApi) -> Router {
+    let metrics = Metrics::default();
+    let openapi = openapi.to_json().unwrap_or_else(|_| "{}".to_owned()).into();
+    let own = Own {
+        database: database.clone(),
+        metrics: metrics.clone(),
+        openapi,
+    };
+    Router::new()
+        .route(
+            "/health",
+            get(|| async { Json(serde_json::json!({ "status": "ok" })) }),
+        )
+        .route("/ready", get(ready))
+        .route(
+            "/metrics",
+            get(|State(own): State<Own>| async move { own.metrics.answer(&own.database) }),
+        )
+        .route("/openapi.json", get(description))
+        .route("/docs", get(|| async { Html(include_str!("docs.html")) }))
+        .with_state(own)
+        .merge(api)
+        .layer(from_fn_with_state(metrics, observe))
+}
+
+async fn ready(State(own): State<Own>) -> Response {
+    match own.database.check().await {
+        Ok(()) => Json(serde_json::json!({ "status": "ready" })).into_response(),
+        Err(error) => {
+            tracing::warn!(%error, "not ready");
+            Problem::unavailable("the database does not answer", Duration::from_secs(1))
+                .into_response()
+        }
+    }
+}
+
+async fn description(State(own): State<Own>) -> Response {
+    (
+        StatusCode::OK,
+        [(header::CONTENT_TYPE, "application/json")],
+        own.openapi.to_string(),
+    )
+        .into_response()
+}
+
+/// Takes the address.
+///
+/// # Errors
+/// Someone else has it, or it is not ours to take.
+pub async fn listen(config: &Config) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(config.listen)
+        .await
+        .map_err(|source| ServeError::Listen {
+            address: config.listen,
+            remedy: match source.kind() {
+                std::io::ErrorKind::AddrInUse => {
+                    "address in use; stop the other process or set LISTEN to another port"
+                }
+                std::io::ErrorKind::PermissionDenied => "choose a port above 1023",
+                _ => "set LISTEN to an address of this machine",
+            },
+            source,
+        })
+}
+
+/// Serves until `stop` completes, lets open requests end, and closes the database.
+///
+/// # Errors
+/// The listener broke.
+pub async fn serve(
+    listener: TcpListener,
+    app: Router,
+    database: Database,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
+    let (told, mut hear) = watch::channel(false);
+    let listener = listener.tap_io(|stream| {
+        // An answer is written at once; waiting to fill a packet only delays it.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+    });
+    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
+        stop.await;
+        tracing::info!("stopping: no new requests");
+        // Nobody listens any more only when the server is gone already.
+        let _gone = told.send(true);
+    });
+    tokio::select! {
+        ended = async { server.await } => ended?,
+        () = async {
+            if hear.wait_for(|told| *told).await.is_ok() {
+                tokio::time::sleep(GRACE).await;
+            } else {
+                std::future::pending::<()>().await;
+            }
+        } => tracing::warn!(grace_s = GRACE.as_secs(), "some requests did not end in time"),
+    }
+    database.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Completes when the process is asked to stop: SIGTERM or SIGINT.
+///
+/// # Errors
+/// The system does not deliver signals.
+pub fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, ServeError> {
+    let mut terminate = unix::signal(unix::SignalKind::terminate())?;
+    let mut interrupt = unix::signal(unix::SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
