@@ -1,0 +1,269 @@
+//! Making an account and signing in.
+
+use axum::{Json, extract::State as FromState, http::StatusCode};
+use chrono::{DateTime, Utc};
+use rand::Rng as _;
+use serde::{Deserialize, Serialize};
+use service_kit::{
+    body::Body,
+    clock::now,
+    problem::{Fields, Problem},
+};
+
+use crate::app::State;
+
+const INSERT_USER: &str = "
+INSERT INTO users (email, username, password_hash, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $4)
+RETURNING id";
+
+const INSERT_PROFILE: &str = "
+INSERT INTO profiles (user_id, name, created_at, updated_at)
+VALUES ($1, $2, $3, $3)
+RETURNING id";
+
+const INSERT_PRIVACY: &str = "
+INSERT INTO privacy_settings (user_id, allow_email_contact, created_at, updated_at)
+VALUES ($1, TRUE, $2, $2)";
+
+pub(crate) const FIND_LOGIN: &str = "
+SELECT u.id, u.password_hash, p.id AS profile_id
+FROM users AS u
+JOIN profiles AS p ON p.user_id = u.id
+WHERE u.email = $1";
+
+const EMAIL_LONGEST: usize = 254;
+const NAME_LONGEST: usize = 50;
+/// Argon2 takes any length; a megabyte of password is an attack on the hasher.
+const PASSWORD_LONGEST: usize = 256;
+
+/// A new account.
+#[derive(Deserialize, utoipa::ToSchema)]
+pub(crate) struct Register {
+    /// Compared without regard to case.
+    email: String,
+    /// At least 8 characters with upper case, lower case and a digit.
+    password: String,
+    /// Shown to others; the part of the address before the @ when it is left out.
+    name: Option<String>,
+}
+
+/// An address and its password.
+#[derive(Deserialize, utoipa::ToSchema)]
+pub(crate) struct Login {
+    email: Option<String>,
+    password: Option<String>,
+}
+
+/// Proof of who you are.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct SignedIn {
+    /// Send it as a bearer token.
+    token: String,
+    user_id: i64,
+    profile_id: i64,
+}
+
+/// Make an account
+///
+/// User, profile and privacy settings are made together or not at all.
+#[utoipa::path(post, path = "/api/v1/auth/register/", request_body = Register, responses(
+    (status = 201, description = "The account and a token", body = SignedIn),
+    (status = 400, description = "An input is wrong"),
+    (status = 409, description = "The address has an account"),
+))]
+pub(crate) async fn register(
+    FromState(state): FromState<State>,
+    Body(new): Body<Register>,
+) -> Result<(StatusCode, Json<SignedIn>), Problem> {
+    let now = now();
+    let email = new.email.trim().to_lowercase();
+    let name = check_registration(&email, &new)?;
+    let hash = state.passwords.hash(&new.password).await?;
+    let (user_id, profile_id) = insert(&state, &email, &name, &hash, now).await?;
+    let token = state.tokens.issue(user_id, &email)?;
+    Ok((
+        StatusCode::CREATED,
+        Json(SignedIn {
+            token,
+            user_id,
+            profile_id,
+        }),
+    ))
+}
+
+/// Sign in
+///
+/// A wrong password and an unknown address get the same answer, after the same time.
+#[utoipa::path(post, path = "/api/v1/auth/login/", request_body = Login, responses(
+    (status = 200, description = "A token", body = SignedIn),
+    (status = 400, description = "A field is missing"),
+    (status = 401, description = "Address or password is wrong"),
+))]
+pub(crate) async fn login(
+    FromState(state): FromState<State>,
+    Body(login): Body<Login>,
+) -> Result<Json<SignedIn>, Problem> {
+    let (email, password) = required(login)?;
+    let found: Option<(i64, String, i64)> = sqlx::query_as(FIND_LOGIN)
+        .bind(&email)
+        .fetch_optional(state.database.read())
+        .await?;
+    let hash = found.as_ref().map(|(_, hash, _)| hash.as_str());
+    let right = state.passwords.verify(&password, hash).await?;
+    match found {
+        Some((user_id, _, profile_id)) if right => {
+            let token = state.tokens.issue(user_id, &email)?;
+            Ok(Json(SignedIn {
+                token,
+                user_id,
+                profile_id,
+            }))
+        }
+        _ => Err(Problem::unauthorized("e-mail or password is wrong")),
+    }
+}
+
+fn required(login: Login) -> Result<(String, String), Problem> {
+    let mut fields = Fields::new();
+    let mut take = |field: &str, value: Option<String>| {
+        value
+            .filter(|value| !value.is_empty() && value.len() <= PASSWORD_LONGEST)
+            .unwrap_or_else(|| {
+                fields.insert(field.to_owned(), "is required".to_owned());
+                String::new()
+            })
+    };
+    let email = take("email", login.email).trim().to_lowercase();
+    let password = take("password", login.password);
+    if fields.is_empty() {
+        Ok((email, password))
+    } else {
+        Err(Problem::validation(fields))
+    }
+}
+
+/// Checks everything at once; gives the name to show.
+fn check_registration(email: &str, new: &Register) -> Result<String, Problem> {
+    let mut fields = Fields::new();
+    if !is_email(email) {
+        fields.insert("email".to_owned(), "is not an e-mail address".to_owned());
+    }
+    if let Some(message) = weakness(&new.password) {
+        fields.insert("password".to_owned(), message.to_owned());
+    }
+    let local = email.split('@').next().unwrap_or_default();
+    let name = match new.name.as_deref().map(str::trim) {
+        Some(name) => name.to_owned(),
+        None => local.chars().take(NAME_LONGEST).collect(),
+    };
+    if name.is_empty() || name.chars().count() > NAME_LONGEST || name.contains(['<', '>']) {
+        let message = "must have 1 to 50 characters and no < or >";
+        fields.insert("name".to_owned(), message.to_owned());
+    }
+    if fields.is_empty() {
+        Ok(name)
+    } else {
+        Err(Problem::validation(fields))
+    }
+}
+
+/// Enough to catch mistakes; only a message to it proves that an address works.
+fn is_email(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else {
+        return false;
+    };
+    let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"<>()[],;:\\\"@".contains(c);
+    text.len() <= EMAIL_LONGEST
+        && (1..=64).contains(&local.len())
+        && text.chars().filter(|c| *c == '@').count() == 1
+        && local.chars().chain(domain.chars()).all(plain)
+        && domain.contains('.')
+        && domain.split('.').all(|label| !label.is_empty())
+}
+
+fn weakness(password: &str) -> Option<&'static str> {
+    let has = |test: fn(char) -> bool| password.chars().any(test);
+    if password.len() > PASSWORD_LONGEST {
+        Some("must have at most 256 bytes")
+    } else if password.chars().count() < 8 {
+        Some("must have at least 8 characters")
+    } else if !(has(char::is_uppercase) && has(char::is_lowercase) && has(char::is_numeric)) {
+        Some("must have an upper-case letter, a lower-case letter and a digit")
+    } else {
+        None
+    }
+}
+
+async fn insert(
+    state: &State,
+    email: &str,
+    name: &str,
+    hash: &str,
+    now: DateTime<Utc>,
+) -> Result<(i64, i64), Problem> {
+    let mut transaction = state.database.begin().await?;
+    let user_id: i64 = sqlx::query_scalar(INSERT_USER)
+        .bind(email)
+        .bind(username(email))
+        .bind(hash)
+        .bind(now)
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(|error| match error.as_database_error() {
+            Some(database) if database.is_unique_violation() => {
+                Problem::conflict("email", "an account with this address exists, sign in")
+            }
+            _ => error.into(),
+        })?;
+    let profile_id: i64 = sqlx::query_scalar(INSERT_PROFILE)
+        .bind(user_id)
+        .bind(name)
+        .bind(now)
+        .fetch_one(&mut *transaction)
+        .await?;
+    sqlx::query(INSERT_PRIVACY)
+        .bind(user_id)
+        .bind(now)
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok((user_id, profile_id))
+}
+
+/// A name that nobody else has: 64 random bits make a clash less likely than a fault of
+/// the machine, so the only unique index that a registration can meet is the address.
+fn username(email: &str) -> String {
+    let local = email.split('@').next().unwrap_or_default();
+    let plain: String = local
+        .chars()
+        .filter(|c| c.is_alphanumeric())
+        .take(30)
+        .collect();
+    format!("{plain}-{:016x}", rand::rng().next_u64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for good in ["a@b.ch", "first.last+tag@sub.example.org", "jörg@müller.ch"] {
+            assert!(is_email(good), "{good}");
+        }
+        for bad in [
+            "", "a", "@b.ch", "a@b", "a@b..ch", "a b@c.ch", "a@b@c.ch", "<a>@b.ch", "a@.ch",
+        ] {
+            assert!(!is_email(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn passwords() {
+        assert_eq!(weakness("Abcdefg1"), None);
+        for bad in ["Abcdef1", "abcdefg1", "ABCDEFG1", "Abcdefgh"] {
+            assert!(weakness(bad).is_some(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The whole service: its state, its paths, its description.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::FromRef,
+    routing::{get, post},
+};
+use service_kit::{
+    config::Config, database::Database, password::Passwords, routes::ApiRoutes, server,
+    token::Tokens,
+};
+use utoipa::OpenApi as _;
+
+use crate::{
+    accounts,
+    categories::{self, Categories},
+    feed, flyer,
+    geocoder::{Gazetteer, Geocoder},
+    users,
+};
+
+/// What handlers share. Cheap to clone.
+#[derive(Clone)]
+pub struct State {
+    pub(crate) database: Database,
+    pub(crate) tokens: Tokens,
+    pub(crate) passwords: Passwords,
+    pub(crate) categories: Categories,
+    pub(crate) geocoder: Arc<dyn Geocoder>,
+}
+
+/// The service cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The categories cannot be read.
+    #[error("cannot read the categories: {0}; run `flyers migrate`")]
+    Database(#[from] sqlx::Error),
+    /// No random numbers for password salts.
+    #[error("the system gives no random numbers for passwords")]
+    Passwords,
+}
+
+impl FromRef<State> for Tokens {
+    fn from_ref(state: &State) -> Self {
+        state.tokens.clone()
+    }
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "flyers", description = "Flyers on a wall near you."),
+    paths(
+        accounts::register,
+        accounts::login,
+        feed::main_feed,
+        flyer::create,
+        flyer::detail,
+        users::user,
+        users::profile,
+        users::flyers_of_user,
+        users::own_flyers,
+        categories::list,
+    ),
+    components(schemas(service_kit::problem::ProblemBody)),
+    modifiers(&BearerToken)
+)]
+struct Description;
+
+struct BearerToken;
+
+impl utoipa::Modify for BearerToken {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+        let components = api.components.get_or_insert_with(Default::default);
+        components.add_security_scheme(
+            "bearer",
+            SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
+        );
+    }
+}
+
+/// The service over a migrated database.
+///
+/// # Errors
+/// The categories cannot be read.
+pub async fn build(config: &Config, database: Database) -> Result<Router, BuildError> {
+    let state = State {
+        tokens: Tokens::new(&config.jwt_secret, config.token_lifetime),
+        passwords: Passwords::new().map_err(|_| BuildError::Passwords)?,
+        categories: Categories::load(&database).await?,
+        geocoder: Arc::new(Gazetteer),
+        database: database.clone(),
+    };
+    let api = ApiRoutes::default()
+        .route("/auth/register/", post(accounts::register))
+        .route("/auth/login/", post(accounts::login))
+        .route("/flyers/feed/", get(feed::main_feed))
+        .route("/flyers/", get(feed::main_feed).post(flyer::create))
+        .route("/flyers/{id}/", get(flyer::detail))
+        .route("/users/me/flyers/", get(users::own_flyers))
+        .route("/users/{id}/", get(users::user))
+        .route("/users/{id}/profile/", get(users::profile))
+        .route("/users/{id}/flyers/", get(users::flyers_of_user))
+        .route("/categories/", get(categories::list))
+        .finish(state, config.request_timeout)
+        .merge(crate::pictures::routes());
+    Ok(server::complete(api, &database, &Description::openapi()))
+}

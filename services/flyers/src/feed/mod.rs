@@ -1,0 +1,226 @@
+//! Lists of flyers: the feed and its filters, one creator's flyers.
+//!
+//! A page takes four statements, whatever its size: the flyers with their creators,
+//! the count (numbered pages only), the pictures of the page, the categories of the
+//! page. A search asks the index first how many hits there are: one more.
+
+mod card;
+mod filter;
+pub mod statement;
+
+use axum::{Json, extract::State as FromState};
+use chrono::{DateTime, Utc};
+use service_kit::{
+    clock::now,
+    cursor,
+    page::{Link, Page, PageRequest, Start},
+    problem::{Fields, Problem},
+    query::Params,
+    token::Caller,
+};
+use sqlx::AssertSqlSafe;
+
+pub(crate) use self::{
+    card::{CATEGORIES_OF, Card, CardRow, Extras, IMAGES_OF, present},
+    filter::point_of,
+};
+use crate::{
+    app::State,
+    feed::statement::{CursorKey, Filter, Search, Statement, Visibility, Window},
+    search,
+};
+
+/// Rows on a feed page at most.
+const LARGEST_PAGE: i64 = 50;
+
+/// The feed
+///
+/// Live flyers, newest first, or nearest first with `near_me`. All filters combine.
+/// `page` counts up to 1000 flyers and gives links; `cursor` (start with it empty)
+/// continues after the last flyer shown, as deep as you like.
+#[utoipa::path(get, path = "/api/v1/flyers/feed/", params(
+    ("page" = Option<i64>, Query, description = "Number of the page, from 1"),
+    ("page_size" = Option<i64>, Query, description = "Flyers on a page, 20 by default, 50 at most"),
+    ("cursor" = Option<String>, Query, description = "next_cursor of the page before, or empty"),
+    ("categories" = Option<String>, Query, description = "Slugs, separated by commas; any of them"),
+    ("search" = Option<String>, Query, description = "Part of the title or the caption"),
+    ("lat" = Option<f64>, Query, description = "Where the caller is; with lng"),
+    ("lng" = Option<f64>, Query, description = "Where the caller is; with lat"),
+    ("near_me" = Option<bool>, Query, description = "Only flyers within the radius, nearest first"),
+    ("radius" = Option<f64>, Query, description = "Kilometres, 5 by default, 50 at most"),
+    ("creator" = Option<i64>, Query, description = "Only flyers of this user"),
+), responses(
+    (status = 200, description = "A page of flyers", body = Page<Card>),
+    (status = 400, description = "A parameter is wrong"),
+    (status = 404, description = "The page is past the end, or there is no such creator"),
+))]
+pub(crate) async fn main_feed(
+    FromState(state): FromState<State>,
+    caller: Option<Caller>,
+    params: Params,
+    link: Link,
+) -> Result<Json<Page<Card>>, Problem> {
+    let asked = filter::read(&params, &state.categories)?;
+    answer(&state, caller, asked, Visibility::Live, &link).await
+}
+
+/// The flyers of one user in the form of the feed. The user sees all of their own.
+pub(crate) async fn of_creator(
+    state: &State,
+    caller: Option<Caller>,
+    creator: i64,
+    params: &Params,
+    link: &Link,
+) -> Result<Json<Page<Card>>, Problem> {
+    let mut asked = filter::read(params, &state.categories)?;
+    asked.filter.creator = Some(creator);
+    let own = caller.is_some_and(|caller| caller.id == creator);
+    let visibility = if own {
+        Visibility::All
+    } else {
+        Visibility::Live
+    };
+    answer(state, caller, asked, visibility, link).await
+}
+
+/// What a request for a list asks for.
+struct Asked {
+    filter: Filter,
+    search: String,
+    page: PageRequest,
+}
+
+async fn answer(
+    state: &State,
+    caller: Option<Caller>,
+    asked: Asked,
+    visibility: Visibility,
+    link: &Link,
+) -> Result<Json<Page<Card>>, Problem> {
+    let now = now();
+    let Asked {
+        mut filter,
+        search,
+        page,
+    } = asked;
+    filter.now = now;
+    filter.visibility = visibility;
+    filter.viewer = caller.map(|caller| caller.id);
+    filter.search = plan_search(state, search).await?;
+
+    let mut rows = load_rows(state, &filter, &page).await?;
+    let more = i64::try_from(rows.len()).unwrap_or(i64::MAX) > page.size;
+    rows.truncate(usize::try_from(page.size).unwrap_or(usize::MAX));
+    let next_cursor = rows
+        .last()
+        .filter(|_| more)
+        .map(|last| cursor::encode(&filter.key_of(last)));
+    if rows.is_empty() {
+        creator_must_exist(state, &filter).await?;
+    }
+    let count = match page.start {
+        Start::Number(_) => Some(count(state, &filter).await?),
+        Start::Cursor(_) => None,
+    };
+    let cards = present_all(state, &filter, rows, now, link).await?;
+    Page::new(&page, link, cards, next_cursor, count).map(Json)
+}
+
+/// Few hits are read from the index and sorted; many hits are met soon by walking the
+/// feed. A text too short for the index is found by walking, too.
+async fn plan_search(state: &State, folded: String) -> Result<Search, Problem> {
+    if folded.is_empty() {
+        return Ok(Search::None);
+    }
+    let Some(phrase) = search::phrase(&folded) else {
+        return Ok(Search::Walk { folded });
+    };
+    let hits: i64 = sqlx::query_scalar(statement::COUNT_HITS)
+        .bind(&phrase)
+        .bind(statement::FEW_HITS + 1)
+        .fetch_one(state.database.read())
+        .await?;
+    if hits > statement::FEW_HITS {
+        Ok(Search::Walk { folded })
+    } else {
+        Ok(Search::Index { phrase })
+    }
+}
+
+async fn load_rows(
+    state: &State,
+    filter: &Filter,
+    page: &PageRequest,
+) -> Result<Vec<CardRow>, Problem> {
+    let after = match &page.start {
+        Start::Cursor(Some(text)) => {
+            let key: CursorKey = cursor::decode("cursor", text)?;
+            if !filter.accepts(&key) {
+                let message = "belongs to another order of this list; start again without it";
+                return Err(Problem::invalid("cursor", message));
+            }
+            Some(key)
+        }
+        _ => None,
+    };
+    let window = Window {
+        after,
+        limit: page.limit(),
+        offset: page.offset(),
+    };
+    let Statement { sql, values } = filter.page(&window);
+    let mut rows: Vec<CardRow> = statement::bind(sqlx::query_as(AssertSqlSafe(sql)), values)
+        .fetch_all(state.database.read())
+        .await?;
+    // The inner query chose and ordered the page; a join promises no order.
+    rows.sort_by(|a, b| filter.compare(a, b));
+    Ok(rows)
+}
+
+async fn count(state: &State, filter: &Filter) -> Result<i64, Problem> {
+    let Statement { sql, values } = filter.count();
+    let (count,): (i64,) = statement::bind(sqlx::query_as(AssertSqlSafe(sql)), values)
+        .fetch_one(state.database.read())
+        .await?;
+    Ok(count)
+}
+
+/// An empty list of a user is an answer, a list of nobody is not.
+async fn creator_must_exist(state: &State, filter: &Filter) -> Result<(), Problem> {
+    let Some(creator) = filter.creator else {
+        return Ok(());
+    };
+    let exists: bool = sqlx::query_scalar(statement::USER_EXISTS)
+        .bind(creator)
+        .fetch_one(state.database.read())
+        .await?;
+    if exists {
+        Ok(())
+    } else {
+        Err(Problem::not_found("there is no such user"))
+    }
+}
+
+async fn present_all(
+    state: &State,
+    filter: &Filter,
+    rows: Vec<CardRow>,
+    now: DateTime<Utc>,
+    link: &Link,
+) -> Result<Vec<Card>, Problem> {
+    let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+    let mut extras = Extras::load(state, &ids).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| present(row, &mut extras, filter.from, filter.viewer, now, link))
+        .collect())
+}
+
+/// Collected faults as an answer, or nothing.
+fn no_faults(fields: Fields) -> Result<(), Problem> {
+    if fields.is_empty() {
+        Ok(())
+    } else {
+        Err(Problem::validation(fields))
+    }
+}

@@ -1,0 +1,48 @@
+//! Search texts: folded once here, so that database and query agree on every alphabet.
+
+/// The longest search text that is looked at, in characters.
+pub(crate) const LONGEST: usize = 100;
+/// The index holds trigrams: a shorter text has none.
+const SHORTEST_INDEXED: usize = 3;
+
+/// A text as it is compared: lower case in every alphabet, white space and control
+/// characters (a NUL would end the text for the index) made plain spaces.
+pub(crate) fn fold(text: &str) -> String {
+    text.split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// What is stored beside a flyer to be searched.
+pub(crate) fn searchable(title: &str, caption: &str) -> String {
+    // A line break keeps a hit from reaching over the end of the title.
+    format!("{}\n{}", fold(title), fold(caption))
+}
+
+/// The folded text as an FTS5 phrase: quoted, so that nothing in it is an operator.
+/// `None` when it is too short for the index.
+pub(crate) fn phrase(folded: &str) -> Option<String> {
+    (folded.chars().count() >= SHORTEST_INDEXED)
+        .then(|| format!("\"{}\"", folded.replace('"', "\"\"")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folding_knows_more_than_ascii() {
+        assert_eq!(fold("  CAFÉ\t  Zürich\u{a0}ÄÖÜ "), "café zürich äöü");
+    }
+
+    #[test]
+    fn a_phrase_is_one_string_for_the_index() {
+        assert_eq!(
+            phrase("50% \"off\" -x*").unwrap(),
+            "\"50% \"\"off\"\" -x*\""
+        );
+        assert_eq!(phrase("é1"), None);
+    }
+}

@@ -1,0 +1,134 @@
+//! Invented data of a real shape: the same for the same numbers.
+//!
+//! `scale` flyers by `scale / 10` users (at least 200), within 50 km of Zurich. How many
+//! flyers a user has follows Zipf's law, cut off at 200. 30 % of the flyers have expired,
+//! two thirds of those still marked active, as check-on-read leaves them; 3 % are
+//! scheduled. Every user has the same password with the same salt, hashed once: a seeded
+//! database holds no secrets.
+//!
+//! Dates count back from the last full hour, so two runs within an hour give the same
+//! rows; [`Plan::run_at`] fixes them for good.
+
+mod make;
+mod words;
+mod write;
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
+use service_kit::database::Database;
+
+use self::make::Maker;
+
+/// The password of every seeded user.
+pub const PASSWORD: &str = "Flyers-2024";
+/// Users written to the CSV file.
+const USERS_IN_CSV: i64 = 200;
+
+/// What to make.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Flyers.
+    pub scale: u32,
+    /// Where the random numbers begin.
+    pub seed: u64,
+    /// Throw away what is there.
+    pub replace: bool,
+    /// Where to write e-mail, password and id of the first users.
+    pub users_csv: Option<PathBuf>,
+}
+
+/// What was made.
+#[derive(Debug, Clone, Copy)]
+pub struct Done {
+    /// Users.
+    pub users: i64,
+    /// Flyers.
+    pub flyers: i64,
+    /// Pictures; rows, no files.
+    pub images: i64,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Why nothing was made.
+#[derive(Debug, thiserror::Error)]
+pub enum SeedError {
+    /// There are users.
+    #[error(
+        "the database has {users} users already; use an empty one, or --replace to throw them away"
+    )]
+    NotEmpty {
+        /// How many.
+        users: i64,
+    },
+    /// The database failed.
+    #[error("the database failed while seeding: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The CSV file cannot be written.
+    #[error("cannot write {path} (--users-csv): {source}")]
+    Csv {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The password cannot be hashed.
+    #[error("cannot hash the password of the seeded users")]
+    Password,
+}
+
+/// Fills a migrated database in one transaction.
+///
+/// # Errors
+/// It is not empty, it fails, or the CSV file cannot be written. Nothing is left behind.
+pub async fn run(database: &Database, plan: &Plan) -> Result<Done, SeedError> {
+    let now = Utc::now()
+        .duration_trunc(TimeDelta::hours(1))
+        .unwrap_or_else(|_| Utc::now());
+    plan.run_at(database, now).await
+}
+
+impl Plan {
+    /// Like [`run`], with the present given.
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub async fn run_at(&self, database: &Database, now: DateTime<Utc>) -> Result<Done, SeedError> {
+        let started = Instant::now();
+        let hash = service_kit::password::hash_with_salt(PASSWORD, b"flyers seed salt")
+            .map_err(|_| SeedError::Password)?;
+        let mut maker = Maker::new(self.scale, self.seed, now);
+        let mut transaction = database.begin().await?;
+        write::make_room(&mut transaction, self.replace).await?;
+        write::users(&mut transaction, &mut maker, &hash).await?;
+        let images = write::flyers(&mut transaction, &mut maker).await?;
+        write::engagement(&mut transaction, &mut maker).await?;
+        transaction.commit().await?;
+        write::finish(database).await?;
+        if let Some(path) = &self.users_csv {
+            write_csv(path, &maker).map_err(|source| SeedError::Csv {
+                path: path.clone(),
+                source,
+            })?;
+        }
+        Ok(Done {
+            users: maker.users(),
+            flyers: i64::from(self.scale),
+            images,
+            took: started.elapsed(),
+        })
+    }
+}
+
+/// The names need no quotes: letters, digits, dots.
+fn write_csv(path: &Path, maker: &Maker) -> Result<(), std::io::Error> {
+    let mut text = String::from("email,password,user_id\n");
+    for id in 1..=USERS_IN_CSV.min(maker.users()) {
+        text += &format!("{},{PASSWORD},{id}\n", make::email(id));
+    }
+    std::fs::write(path, text)
+}

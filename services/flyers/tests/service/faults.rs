@@ -1,0 +1,186 @@
+//! What is answered to requests that are wrong, and the service's own pages.
+
+use serde_json::json;
+
+use crate::running::Running;
+
+#[test]
+fn wrong_parameters_are_named() {
+    let service = Running::empty();
+    for (query, field) in [
+        ("page=0", "page"),
+        ("page=abc", "page"),
+        ("page=600", "page"),
+        ("page_size=0", "page_size"),
+        ("page_size=x", "page_size"),
+        ("cursor=tampered", "cursor"),
+        ("cursor=&page=1", "cursor"),
+        ("lat=47", "lng"),
+        ("lat=91&lng=8", "lat"),
+        ("lat=a&lng=b", "lat"),
+        ("near_me=true", "near_me"),
+        ("near_me=perhaps", "near_me"),
+        ("near_me=1&lat=1&lng=1&radius=-1", "radius"),
+        ("near_me=1&lat=1&lng=1&radius=51", "radius"),
+        ("creator=x", "creator"),
+    ] {
+        let answer = service.get(&format!("/api/v1/flyers/feed/?{query}"));
+        assert!(
+            answer.fields().contains(&field.to_owned()),
+            "{query}: {}",
+            answer.text
+        );
+    }
+    let long = "x".repeat(101);
+    assert_eq!(
+        service
+            .get(&format!("/api/v1/flyers/feed/?search={long}"))
+            .fields(),
+        ["search"]
+    );
+}
+
+#[test]
+fn a_cursor_of_another_list_is_refused() {
+    let service = Running::seeded(200);
+    let page = service
+        .get("/api/v1/flyers/feed/?cursor=&page_size=5")
+        .expect(200);
+    let cursor = page["next_cursor"].as_str().unwrap();
+    for other in [
+        "/api/v1/flyers/feed/?near_me=1&lat=47.4&lng=8.5",
+        "/api/v1/flyers/feed/?lat=47.4&lng=8.5",
+    ] {
+        assert_eq!(
+            service.get(&format!("{other}&cursor={cursor}")).fields(),
+            ["cursor"]
+        );
+    }
+}
+
+#[test]
+fn pages_past_the_end_do_not_exist() {
+    let service = Running::seeded(200);
+    assert_eq!(service.get("/api/v1/flyers/feed/?page=100").status, 404);
+    assert_eq!(
+        Running::empty().get("/api/v1/flyers/feed/").expect(200)["results"],
+        json!([])
+    );
+}
+
+#[test]
+fn unknown_things_and_paths_are_problems_too() {
+    let service = Running::empty();
+    for path in [
+        "/api/v1/flyers/1/",
+        "/api/v1/flyers/abc/",
+        "/api/v1/users/1/",
+        "/api/v1/users/x/profile/",
+        "/api/v1/flyers/99999999999999999999/",
+        "/api/v1/nothing/",
+        "/elsewhere",
+    ] {
+        let answer = service.get(path);
+        assert_eq!(answer.expect(404)["error"], "not_found", "{path}");
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
+    }
+    assert_eq!(
+        service.post("/api/v1/categories/", &json!({})).expect(405)["status"],
+        405
+    );
+}
+
+#[test]
+fn bodies_that_cannot_be_read_are_problems() {
+    let service = Running::empty();
+    let register = "/api/v1/auth/register/";
+    for (kind, body, status) in [
+        ("application/json", "{", 400),
+        ("application/json", "[]", 400),
+        ("application/json", "", 400),
+        ("application/json", r#"{"email": 5, "password": true}"#, 400),
+        ("text/plain", "{}", 415),
+        ("application/json", "\u{0}", 400),
+    ] {
+        assert_eq!(
+            service.send(register, None, kind, body).expect(status)["status"],
+            status,
+            "{body}"
+        );
+    }
+    let huge = format!(r#"{{"email": "{}"}}"#, "x".repeat(300_000));
+    assert_eq!(
+        service
+            .send(register, None, "application/json", &huge)
+            .expect(413)["status"],
+        413
+    );
+}
+
+#[test]
+fn all_four_spellings_of_a_path_are_one_route() {
+    let service = Running::empty();
+    for path in [
+        "/api/v1/categories/",
+        "/api/v1/categories",
+        "/api/categories/",
+        "/api/categories",
+    ] {
+        let answer = service.get(path);
+        assert_eq!(
+            answer.expect(200)["categories"].as_array().unwrap().len(),
+            7
+        );
+        assert_eq!(answer.seen().route.to_string(), "GET /api/v1/categories/");
+    }
+}
+
+#[test]
+fn an_answer_that_is_known_is_not_sent_again() {
+    let service = Running::seeded(200);
+    let first = service.get("/api/v1/categories/");
+    assert_eq!(first.headers["cache-control"], "public, max-age=3600");
+    let tag = first.headers["etag"].to_str().unwrap();
+    let again = service.get_with("/api/v1/categories/", &[("if-none-match", tag)]);
+    assert_eq!((again.status, again.text.as_str()), (304, ""));
+    let feed = service.get("/api/v1/flyers/feed/");
+    assert_eq!(feed.headers["cache-control"], "private, no-cache");
+    assert_ne!(feed.headers["etag"], first.headers["etag"]);
+}
+
+#[test]
+fn links_use_the_host_that_was_asked() {
+    let service = Running::seeded(200);
+    let page = service
+        .get_with("/api/v1/flyers/feed/", &[("host", "flyers.example.org:81")])
+        .expect(200);
+    assert!(
+        page["next"]
+            .as_str()
+            .unwrap()
+            .starts_with("http://flyers.example.org:81/api/v1/flyers/feed/?page=2")
+    );
+    let bad = service.get_with("/api/v1/flyers/feed/", &[("host", "a/b@c")]);
+    assert_eq!(bad.status, 400);
+}
+
+#[test]
+fn the_service_tells_about_itself() {
+    let service = Running::empty();
+    assert_eq!(service.get("/health").expect(200)["status"], "ok");
+    assert_eq!(service.get("/ready").expect(200)["status"], "ready");
+    let api = service.get("/openapi.json").expect(200);
+    assert_eq!(api["paths"].as_object().unwrap().len(), 10);
+    assert!(service.get("/docs").text.contains("/openapi.json"));
+    service.get("/api/categories");
+    let metrics = service.get("/metrics").text;
+    assert!(
+        metrics.contains(r#"http_requests_total{route="GET /api/v1/categories/",status="200"} 1"#),
+        "{metrics}"
+    );
+    assert!(metrics.contains(r#"db_pool_connections{pool="writer"} 1"#));
+    let known = service.get_with("/health", &[("x-request-id", "abc-1")]);
+    assert_eq!(known.headers["x-request-id"], "abc-1");
+    let odd = service.get_with("/health", &[("x-request-id", "a b")]);
+    assert_ne!(odd.headers["x-request-id"], "a b");
+}

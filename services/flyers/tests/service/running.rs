@@ -1,0 +1,267 @@
+//! A running service for one test, and a client for it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, OnceLock},
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use flyers::{MIGRATIONS, app, seed::Plan};
+use serde_json::Value;
+use service_kit::{config::Config, database::Database, server};
+use speedwell_trace::{Observation, Options, Request, Sink, TraceId};
+use tokio::{net::TcpListener, runtime::Runtime};
+use tracing_subscriber::layer::SubscriberExt as _;
+
+/// A service of its own for one test; stops when dropped.
+pub(crate) struct Running {
+    pub(crate) origin: String,
+    pub(crate) database: Database,
+    pub(crate) runtime: Runtime,
+    agent: ureq::Agent,
+    _folder: tempfile::TempDir,
+}
+
+/// An answer.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: ureq::http::HeaderMap,
+    pub(crate) text: String,
+    trace: TraceId,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    /// Checks the status and gives the JSON.
+    pub(crate) fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        self.json()
+    }
+
+    /// The messages of a 400.
+    pub(crate) fn fields(&self) -> Vec<String> {
+        let json = self.expect(400);
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        json["fields"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect()
+    }
+
+    /// The request as the tracing layer saw it.
+    pub(crate) fn seen(&self) -> Arc<Request> {
+        // The span closes after the answer is on its way.
+        for _ in 0..500 {
+            if let Some(request) = SEEN.get().unwrap().0.lock().unwrap().remove(&self.trace) {
+                return request;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        panic!("the layer did not report the request");
+    }
+}
+
+#[derive(Default)]
+struct Seen(Mutex<HashMap<TraceId, Arc<Request>>>);
+
+static SEEN: OnceLock<Arc<Seen>> = OnceLock::new();
+
+impl Sink for Seen {
+    fn request(&self, request: &Arc<Request>, _: &Observation) {
+        self.0
+            .lock()
+            .unwrap()
+            .insert(request.trace_id, Arc::clone(request));
+    }
+}
+
+fn watch() {
+    SEEN.get_or_init(|| {
+        let seen = Arc::new(Seen::default());
+        let layer =
+            speedwell_trace::layer(Options::new(), vec![Arc::clone(&seen) as Arc<dyn Sink>]);
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer))
+            .unwrap();
+        seen
+    });
+}
+
+impl Running {
+    /// With an empty database.
+    pub(crate) fn empty() -> Self {
+        watch();
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("flyers.db").display());
+        let config = Config::from_lookup("flyers", |name| match name {
+            "DATABASE_URL" => Some(url.clone()),
+            "JWT_SECRET" => Some("a secret of the tests, long enough".to_owned()),
+            _ => None,
+        })
+        .unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let (origin, database) = runtime.block_on(async {
+            let database = Database::open(&config.database, config.readers)
+                .await
+                .unwrap();
+            database.migrate(&MIGRATIONS).await.unwrap();
+            let router = app::build(&config, database.clone()).await.unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let origin = format!("http://{}", listener.local_addr().unwrap());
+            tokio::spawn(server::serve(
+                listener,
+                router,
+                database.clone(),
+                std::future::pending(),
+            ));
+            (origin, database)
+        });
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build()
+            .into();
+        Self {
+            origin,
+            database,
+            runtime,
+            agent,
+            _folder: folder,
+        }
+    }
+
+    /// With seeded flyers.
+    pub(crate) fn seeded(scale: u32) -> Self {
+        let running = Self::empty();
+        let plan = Plan {
+            scale,
+            seed: 7,
+            ..Plan::default()
+        };
+        running
+            .runtime
+            .block_on(flyers::seed::run(&running.database, &plan))
+            .unwrap();
+        running
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.get_with(path, &[])
+    }
+
+    pub(crate) fn get_as(&self, token: &str, path: &str) -> Answer {
+        self.get_with(path, &[("authorization", &format!("Bearer {token}"))])
+    }
+
+    pub(crate) fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let (trace, traceparent) = new_trace();
+        let mut request = self
+            .agent
+            .get(format!("{}{path}", self.origin))
+            .header("traceparent", traceparent);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(request.call().unwrap(), trace)
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(path, None, "application/json", &body.to_string())
+    }
+
+    pub(crate) fn post_as(&self, token: &str, path: &str, body: &Value) -> Answer {
+        self.send(path, Some(token), "application/json", &body.to_string())
+    }
+
+    pub(crate) fn send(&self, path: &str, token: Option<&str>, kind: &str, body: &str) -> Answer {
+        let (trace, traceparent) = new_trace();
+        let mut request = self
+            .agent
+            .post(format!("{}{path}", self.origin))
+            .header("traceparent", traceparent)
+            .header("content-type", kind);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        answer(request.send(body).unwrap(), trace)
+    }
+
+    /// A new account: token and user id.
+    pub(crate) fn register(&self, email: &str) -> (String, i64) {
+        let body = serde_json::json!({ "email": email, "password": "Abcdefg1" });
+        let json = self.post("/api/v1/auth/register/", &body).expect(201);
+        (
+            json["token"].as_str().unwrap().to_owned(),
+            json["user_id"].as_i64().unwrap(),
+        )
+    }
+
+    /// A live flyer made through the API.
+    pub(crate) fn flyer(&self, token: &str, title: &str, category: &str, address: &str) -> i64 {
+        let body = serde_json::json!({
+            "title": title, "category_tags": [category], "location_address": address,
+        });
+        self.post_as(token, "/api/v1/flyers/", &body).expect(201)["id"]
+            .as_i64()
+            .unwrap()
+    }
+
+    /// Moves the dates of a flyer; the API refuses dates in the past.
+    pub(crate) fn set_dates(&self, id: i64, from: DateTime<Utc>, until: DateTime<Utc>) {
+        let sql = "UPDATE flyers SET publication_date = $2, expiration_date = $3 WHERE id = $1";
+        let query = sqlx::query(sql).bind(id).bind(from).bind(until);
+        self.runtime
+            .block_on(query.execute(self.database.write()))
+            .unwrap();
+    }
+
+    /// Runs a statement.
+    pub(crate) fn execute(&self, sql: &'static str) -> u64 {
+        let done = self
+            .runtime
+            .block_on(sqlx::query(sql).execute(self.database.write()));
+        done.unwrap().rows_affected()
+    }
+
+    /// Two hours ago and in two hours.
+    pub(crate) fn around_now() -> (DateTime<Utc>, DateTime<Utc>) {
+        let now = service_kit::clock::now();
+        (now - TimeDelta::hours(2), now + TimeDelta::hours(2))
+    }
+}
+
+fn answer(mut response: ureq::http::Response<ureq::Body>, trace: TraceId) -> Answer {
+    Answer {
+        status: response.status().as_u16(),
+        headers: response.headers().clone(),
+        text: response.body_mut().read_to_string().unwrap(),
+        trace,
+    }
+}
+
+fn new_trace() -> (TraceId, String) {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+    let number = u128::from(NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) | 1 << 100;
+    (
+        TraceId(number.to_be_bytes()),
+        format!("00-{number:032x}-00000000000000ab-01"),
+    )
+}
+
+/// Ids of the rows of a page.
+pub(crate) fn ids(page: &Value) -> Vec<i64> {
+    page["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["id"].as_i64().unwrap())
+        .collect()
+}
