@@ -40,6 +40,9 @@ pub struct OtlpOptions {
     pub queue_spans: usize,
     /// Longest time for one delivery.
     pub timeout: Duration,
+    /// Whether a text without placeholders is sent with its literals. They may be a user's, so
+    /// this is for scratch data only: an auditor needs them to explain the statement.
+    pub literals: bool,
 }
 
 impl OtlpOptions {
@@ -52,11 +55,13 @@ impl OtlpOptions {
             batch_spans: 512,
             queue_spans: 16_384,
             timeout: Duration::from_secs(5),
+            literals: false,
         }
     }
 
     /// Settings from `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_SERVICE_NAME` and
-    /// `OTEL_BSP_SCHEDULE_DELAY` (milliseconds); `None` without an endpoint.
+    /// `OTEL_BSP_SCHEDULE_DELAY` (milliseconds); `None` without an endpoint. `SPEEDWELL_LITERALS=1`
+    /// sets [`OtlpOptions::literals`].
     pub fn from_env() -> Option<Self> {
         Self::from_variables(|name| std::env::var(name).ok())
     }
@@ -69,6 +74,7 @@ impl OtlpOptions {
         if let Some(ms) = set("OTEL_BSP_SCHEDULE_DELAY").and_then(|ms| ms.trim().parse().ok()) {
             options.schedule_delay = Duration::from_millis(ms);
         }
+        options.literals = set("SPEEDWELL_LITERALS").is_some_and(|value| value.trim() == "1");
         Some(options)
     }
 }

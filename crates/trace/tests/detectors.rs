@@ -9,8 +9,8 @@ mod support;
 use std::time::Duration;
 
 use speedwell_trace::{
-    Budget, Detectors, Finding, FindingKind, Observation, Proof, Request, Site, Statement,
-    Thresholds, Values, detect::is_list_without_limit,
+    Budget, Detectors, Finding, FindingKind, Observation, Proof, Request, Statement, Thresholds,
+    Values, detect::is_list_without_limit,
 };
 use support::{Made, request, statement};
 
