@@ -3,7 +3,12 @@
 //! The server is this program started again, so that its CPU time is not the client's. Rounds of
 //! the engine and of `wrk` alternate; medians are compared. Run with
 //! `cargo bench -p speedwell-load`; needs `wrk` (Debian: `apt-get install wrk`).
-#![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    clippy::expect_used
+)]
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -30,7 +35,13 @@ fn main() -> ExitCode {
         serve();
         return ExitCode::SUCCESS;
     }
-    if Command::new("wrk").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).spawn().is_err() {
+    if Command::new("wrk")
+        .arg("-v")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .is_err()
+    {
         eprintln!("`wrk` is missing; install it (Debian: apt-get install wrk) and run again");
         return ExitCode::FAILURE;
     }
@@ -51,7 +62,11 @@ fn main() -> ExitCode {
     let (ours, theirs) = (median(ours), median(theirs));
     let ratio = ours / theirs;
     println!("  median:  engine {ours:>9.0}   wrk {theirs:>9.0}   ratio {ratio:.3} (goal {GOAL})");
-    if ratio >= GOAL { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if ratio >= GOAL {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -75,22 +90,42 @@ fn engine(target: SocketAddr) -> f64 {
         target,
         steps: vec![step],
         setup: Vec::new(),
-        tasks: vec![Task { name: "all".to_owned(), weight: 1, steps: vec![0] }],
+        tasks: vec![Task {
+            name: "all".to_owned(),
+            weight: 1,
+            steps: vec![0],
+        }],
         rows: None,
         constants: Vec::new(),
     };
     let options = LoadOptions {
-        model: Model::Closed { users: CONNECTIONS, think: Think::None },
+        model: Model::Closed {
+            users: CONNECTIONS,
+            think: Think::None,
+        },
         ramp: Duration::ZERO,
         steady: Duration::from_secs(SECONDS),
         ..LoadOptions::default()
     };
     let before = process_cpu();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let outcome = runtime
-        .block_on(run(Arc::new(scenario), &options, |_| {}, CancelHandle::new()))
+        .block_on(run(
+            Arc::new(scenario),
+            &options,
+            |_| {},
+            CancelHandle::new(),
+        ))
         .expect("the engine runs");
-    assert_eq!(outcome.errors(), 0, "{:?}", outcome.steps[0].first_error_sample);
+    assert_eq!(
+        outcome.errors(),
+        0,
+        "{:?}",
+        outcome.steps[0].first_error_sample
+    );
     outcome.requests() as f64 / (process_cpu() - before)
 }
 
@@ -112,7 +147,13 @@ fn wrk(target: SocketAddr) -> f64 {
         .map(|(count, _)| count.parse().unwrap())
         .expect("wrk prints its number of requests");
     // The last line is user and system time of the children, as 0m1.23s.
-    let cpu: f64 = text.lines().last().unwrap().split_whitespace().map(minutes_seconds).sum();
+    let cpu: f64 = text
+        .lines()
+        .last()
+        .unwrap()
+        .split_whitespace()
+        .map(minutes_seconds)
+        .sum();
     requests / cpu
 }
 
@@ -128,7 +169,9 @@ fn start_server() -> (Child, SocketAddr) {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(server.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
     (server, line.trim().parse().unwrap())
 }
 
@@ -137,7 +180,10 @@ fn serve() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     println!("{}", listener.local_addr().unwrap());
     for stream in listener.incoming().flatten() {
-        std::thread::Builder::new().stack_size(64 << 10).spawn(move || answer_all(stream)).unwrap();
+        std::thread::Builder::new()
+            .stack_size(64 << 10)
+            .spawn(move || answer_all(stream))
+            .unwrap();
     }
 }
 

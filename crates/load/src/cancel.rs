@@ -14,7 +14,9 @@ impl CancelHandle {
     /// A handle that has not been cancelled.
     #[must_use]
     pub fn new() -> Self {
-        Self { switch: Arc::new(watch::Sender::new(false)) }
+        Self {
+            switch: Arc::new(watch::Sender::new(false)),
+        }
     }
 
     /// Stops the run; requests in flight are dropped and what was measured is returned.

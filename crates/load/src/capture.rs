@@ -15,7 +15,9 @@ const LARGEST_POOL: usize = 1000;
 #[non_exhaustive]
 pub enum CaptureError {
     /// The description is not a JSONPath.
-    #[error("cannot read capture `{name}`: `{text}` is not a JSONPath ({reason}); write `$.id`, `$.items[*].id` or `header:location`")]
+    #[error(
+        "cannot read capture `{name}`: `{text}` is not a JSONPath ({reason}); write `$.id`, `$.items[*].id` or `header:location`"
+    )]
     Path {
         /// Name of the capture.
         name: String,
@@ -88,7 +90,12 @@ impl Capture {
                 (Source::Body(path), matches_many(text))
             }
         };
-        Ok(Self { name: name.to_owned(), source, text: text.to_owned(), many })
+        Ok(Self {
+            name: name.to_owned(),
+            source,
+            text: text.to_owned(),
+            many,
+        })
     }
 
     /// The value in an answer; a list when the path can match several.
@@ -97,8 +104,10 @@ impl Capture {
         answer: &Answer,
         body: &mut ParsedBody,
     ) -> Result<Value, CaptureError> {
-        let missing =
-            || CaptureError::NotFound { name: self.name.clone(), source_text: self.text.clone() };
+        let missing = || CaptureError::NotFound {
+            name: self.name.clone(),
+            source_text: self.text.clone(),
+        };
         match &self.source {
             Source::Header(header) => {
                 let value = answer.headers.get(header).ok_or_else(missing)?;
@@ -109,7 +118,12 @@ impl Capture {
                     name: self.name.clone(),
                     reason: reason.to_owned(),
                 })?;
-                let mut found = path.query(body).all().into_iter().take(LARGEST_POOL).cloned();
+                let mut found = path
+                    .query(body)
+                    .all()
+                    .into_iter()
+                    .take(LARGEST_POOL)
+                    .cloned();
                 if self.many {
                     Ok(Value::Array(found.collect()))
                 } else {
@@ -182,8 +196,14 @@ mod tests {
 
     #[test]
     fn a_path_with_several_matches_yields_a_pool_even_of_one_or_none() {
-        assert_eq!(take("$.items[*].id", r#"{"items":[{"id":1},{"id":2}]}"#), Ok(json!([1, 2])));
-        assert_eq!(take("$.items[*].id", r#"{"items":[{"id":1}]}"#), Ok(json!([1])));
+        assert_eq!(
+            take("$.items[*].id", r#"{"items":[{"id":1},{"id":2}]}"#),
+            Ok(json!([1, 2]))
+        );
+        assert_eq!(
+            take("$.items[*].id", r#"{"items":[{"id":1}]}"#),
+            Ok(json!([1]))
+        );
         assert_eq!(take("$[*].id", "[]"), Ok(json!([])));
         assert_eq!(take("$..id", r#"{"a":{"id":4}}"#), Ok(json!([4])));
     }
@@ -191,7 +211,10 @@ mod tests {
     #[test]
     fn a_single_path_yields_its_value_with_its_type() {
         assert_eq!(take("$.id", r#"{"id":7}"#), Ok(json!(7)));
-        assert_eq!(take("$.items[0].id", r#"{"items":[{"id":"a"}]}"#), Ok(json!("a")));
+        assert_eq!(
+            take("$.items[0].id", r#"{"items":[{"id":"a"}]}"#),
+            Ok(json!("a"))
+        );
         assert_eq!(take("$['a,b']", r#"{"a,b":true}"#), Ok(json!(true)));
         assert_eq!(take("header:Location", "not json"), Ok(json!("/flyers/9")));
     }

@@ -36,7 +36,10 @@ impl From<Duration> for Limits {
     /// A timeout, and bodies up to 16 MiB: far above a page of any API, far below what a
     /// hundred users at once could fill memory with.
     fn from(timeout: Duration) -> Self {
-        Self { timeout, body: 16 << 20 }
+        Self {
+            timeout,
+            body: 16 << 20,
+        }
     }
 }
 
@@ -93,9 +96,15 @@ impl ServerTiming {
     fn parse(text: &str) -> Option<Self> {
         let mut fields = split_outside_quotes(';')(text).into_iter();
         let name = fields.next()?.trim().to_owned();
-        let mut metric = Self { name, duration: None, description: None };
+        let mut metric = Self {
+            name,
+            duration: None,
+            description: None,
+        };
         for field in fields {
-            let Some((key, value)) = field.split_once('=') else { continue };
+            let Some((key, value)) = field.split_once('=') else {
+                continue;
+            };
             let value = value.trim().trim_matches('"');
             match key.trim().to_ascii_lowercase().as_str() {
                 "dur" => {
@@ -270,7 +279,9 @@ impl Connection {
         request: Request<Full<Bytes>>,
         deadline: Instant,
     ) -> Result<Answer, Failed> {
-        let Some(Link { sender, driver }) = &mut self.link else { return Err(Failed::NotSent) };
+        let Some(Link { sender, driver }) = &mut self.link else {
+            return Err(Failed::NotSent);
+        };
         let alarm = &mut self.alarm;
         let mut answer = pin!(answer(sender, request, self.limits.body));
         let mut driven = true;
@@ -287,7 +298,10 @@ impl Connection {
                 return Poll::Ready(answer);
             }
             alarm.poll(cx, deadline).map(|()| {
-                Err(Failed::Because(ErrorKind::Timeout, "no complete answer in time".into()))
+                Err(Failed::Because(
+                    ErrorKind::Timeout,
+                    "no complete answer in time".into(),
+                ))
             })
         })
         .await
@@ -305,13 +319,20 @@ impl fmt::Debug for Connection {
 }
 
 async fn connect(target: SocketAddr) -> Result<Link, String> {
-    let stream = TcpStream::connect(target).await.map_err(|error| error.to_string())?;
-    stream.set_nodelay(true).map_err(|error| error.to_string())?;
+    let stream = TcpStream::connect(target)
+        .await
+        .map_err(|error| error.to_string())?;
+    stream
+        .set_nodelay(true)
+        .map_err(|error| error.to_string())?;
     let (sender, driver) = http1::Builder::new()
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| error.to_string())?;
-    Ok(Link { sender, driver: Box::pin(driver) })
+    Ok(Link {
+        sender,
+        driver: Box::pin(driver),
+    })
 }
 
 async fn answer(
@@ -328,7 +349,11 @@ async fn answer(
     };
     sender.ready().await.map_err(|_| Failed::NotSent)?;
     let begin = Instant::now();
-    let (parts, incoming) = sender.send_request(request).await.map_err(failed)?.into_parts();
+    let (parts, incoming) = sender
+        .send_request(request)
+        .await
+        .map_err(failed)?
+        .into_parts();
     let body = read(incoming, limit).await?;
     Ok(Answer {
         status: parts.status,
@@ -346,7 +371,9 @@ async fn read(mut incoming: hyper::body::Incoming, limit: usize) -> Result<Bytes
         let frame = frame.map_err(|error| {
             Failed::Because(ErrorKind::Reset, format!("inside the body: {error}"))
         })?;
-        let Ok(data) = frame.into_data() else { continue };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         if first.len() + all.len() + data.len() > limit {
             return Err(Failed::Because(
                 ErrorKind::TooLarge,
@@ -371,8 +398,9 @@ struct Alarm(Option<Pin<Box<Sleep>>>);
 impl Alarm {
     /// Ready when `deadline` is past.
     fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        let sleep =
-            self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        let sleep = self
+            .0
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         if sleep.deadline() > deadline {
             sleep.as_mut().reset(deadline);
         }
@@ -399,7 +427,11 @@ fn random_traceparent(rng: &mut impl Rng) -> [u8; 55] {
     ids[16] |= 1;
     let mut text = *b"00-00000000000000000000000000000000-0000000000000000-01";
     for (index, byte) in ids.into_iter().enumerate() {
-        let at = if index < 16 { 3 + 2 * index } else { 4 + 2 * index };
+        let at = if index < 16 {
+            3 + 2 * index
+        } else {
+            4 + 2 * index
+        };
         text[at] = HEX[usize::from(byte >> 4)];
         text[at + 1] = HEX[usize::from(byte & 15)];
     }
@@ -428,7 +460,10 @@ mod tests {
             "server-timing",
             HeaderValue::from_static(r#"db;dur=12.5;desc="3 queries, 1 slow", hit"#),
         );
-        headers.append("server-timing", HeaderValue::from_static("total;DUR=\"7\";x=y, ;dur=1"));
+        headers.append(
+            "server-timing",
+            HeaderValue::from_static("total;DUR=\"7\";x=y, ;dur=1"),
+        );
         let answer = Answer {
             status: StatusCode::OK,
             headers,

@@ -61,8 +61,11 @@ impl Histogram {
     /// digits and never too small; zero when nothing was counted.
     #[must_use]
     pub fn percentile(&self, q: f64) -> Duration {
-        let rank = (q.clamp(0.0, 1.0) * self.len() as f64 - 1e-9).ceil().max(1.0) as u64;
-        self.at_rank(rank).map_or(Duration::ZERO, |value| value.high)
+        let rank = (q.clamp(0.0, 1.0) * self.len() as f64 - 1e-9)
+            .ceil()
+            .max(1.0) as u64;
+        self.at_rank(rank)
+            .map_or(Duration::ZERO, |value| value.high)
     }
 
     /// The longest latency, to three digits; zero when nothing was counted.
@@ -85,7 +88,9 @@ impl Histogram {
             ((micros as f64).log10() * f64::from(BUCKETS_PER_DECADE) + 1e-9).floor() as i32
         };
         let edge = |index: i32| {
-            Duration::from_secs_f64(10f64.powf(f64::from(index) / f64::from(BUCKETS_PER_DECADE)) / 1e6)
+            Duration::from_secs_f64(
+                10f64.powf(f64::from(index) / f64::from(BUCKETS_PER_DECADE)) / 1e6,
+            )
         };
         let mut buckets: Vec<Bucket> = Vec::new();
         let mut first = None;
@@ -94,7 +99,11 @@ impl Histogram {
             let position = usize::try_from(index(micros) - first).unwrap_or(0);
             while buckets.len() <= position {
                 let at = first + i32::try_from(buckets.len()).unwrap_or(i32::MAX - first);
-                buckets.push(Bucket { low: edge(at), high: edge(at + 1), count: 0 });
+                buckets.push(Bucket {
+                    low: edge(at),
+                    high: edge(at + 1),
+                    count: 0,
+                });
             }
             buckets[position].count += count;
         }
@@ -104,7 +113,10 @@ impl Histogram {
     /// Pairs of microseconds (middle of the counted range) and count, ascending, none empty.
     pub fn counts(&self) -> impl Iterator<Item = (u64, u64)> {
         self.0.iter_recorded().map(|step| {
-            (self.0.median_equivalent(step.value_iterated_to()), step.count_at_value())
+            (
+                self.0.median_equivalent(step.value_iterated_to()),
+                step.count_at_value(),
+            )
         })
     }
 
@@ -189,7 +201,10 @@ mod tests {
     fn an_empty_histogram_has_no_latency() {
         let empty = Histogram::new();
         assert!(empty.is_empty() && empty.buckets().is_empty());
-        assert_eq!((empty.percentile(0.95), empty.max(), empty.mean()), Default::default());
+        assert_eq!(
+            (empty.percentile(0.95), empty.max(), empty.mean()),
+            Default::default()
+        );
     }
 
     #[test]

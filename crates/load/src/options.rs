@@ -55,14 +55,27 @@ impl FromStr for Think {
     type Err = ThinkError;
 
     fn from_str(text: &str) -> Result<Self, ThinkError> {
-        let wrong = |reason| ThinkError { text: text.to_owned(), reason };
+        let wrong = |reason| ThinkError {
+            text: text.to_owned(),
+            reason,
+        };
         let trimmed = text.trim();
-        if let Some(mean) = trimmed.strip_prefix("exp").filter(|rest| rest.starts_with(' ')) {
+        if let Some(mean) = trimmed
+            .strip_prefix("exp")
+            .filter(|rest| rest.starts_with(' '))
+        {
             let mean = duration(mean).map_err(wrong)?;
-            return Ok(if mean.is_zero() { Self::None } else { Self::Exponential(mean) });
+            return Ok(if mean.is_zero() {
+                Self::None
+            } else {
+                Self::Exponential(mean)
+            });
         }
         if let Some((low, high)) = trimmed.split_once("..") {
-            let (low, high) = (duration(low).map_err(wrong)?, duration(high).map_err(wrong)?);
+            let (low, high) = (
+                duration(low).map_err(wrong)?,
+                duration(high).map_err(wrong)?,
+            );
             return match low.cmp(&high) {
                 std::cmp::Ordering::Less => Ok(Self::Uniform(low, high)),
                 std::cmp::Ordering::Equal => Ok(Self::constant(low)),
@@ -75,7 +88,11 @@ impl FromStr for Think {
 
 impl Think {
     fn constant(pause: Duration) -> Self {
-        if pause.is_zero() { Self::None } else { Self::Constant(pause) }
+        if pause.is_zero() {
+            Self::None
+        } else {
+            Self::Constant(pause)
+        }
     }
 }
 
@@ -106,7 +123,9 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
         "m" | "min" => 60.0,
         _ => return Err("the unit must be us, ms, s or m"),
     };
-    let number: f64 = number.parse().map_err(|_| "the number is missing or malformed")?;
+    let number: f64 = number
+        .parse()
+        .map_err(|_| "the number is missing or malformed")?;
     Duration::try_from_secs_f64(number * seconds)
         .ok()
         .filter(|pause| *pause <= LONGEST_PAUSE)
@@ -206,7 +225,20 @@ mod tests {
 
     #[test]
     fn wrong_think_times_say_what_to_write() {
-        for text in ["", "3", "s", "3s..1s", "1..3s", "exp", "exp2s", "1h", "1.2.3s", "-1s", "1e9m", "999999999m"] {
+        for text in [
+            "",
+            "3",
+            "s",
+            "3s..1s",
+            "1..3s",
+            "exp",
+            "exp2s",
+            "1h",
+            "1.2.3s",
+            "-1s",
+            "1e9m",
+            "999999999m",
+        ] {
             let error = text.parse::<Think>().unwrap_err().to_string();
             assert!(error.contains("exp 2s"), "{text}: {error}");
         }

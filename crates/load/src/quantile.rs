@@ -124,11 +124,7 @@ pub enum Judgement {
 /// Without an estimate the answer is [`Judgement::Unsure`]; a budget that nobody exercised is for
 /// the caller to fail.
 #[must_use]
-pub fn judge(
-    estimate: Option<&Estimate>,
-    limit: Duration,
-    health: &ClientHealth,
-) -> Judgement {
+pub fn judge(estimate: Option<&Estimate>, limit: Duration, health: &ClientHealth) -> Judgement {
     let Some(estimate) = estimate else {
         return Judgement::Unsure("no request was measured".to_owned());
     };
@@ -173,7 +169,13 @@ fn unfit(limit: Duration, health: &ClientHealth) -> Option<String> {
 /// Three significant digits in milliseconds.
 fn milliseconds(duration: Duration) -> String {
     let ms = duration.as_secs_f64() * 1000.0;
-    let digits = if ms >= 100.0 { 0 } else if ms >= 10.0 { 1 } else { 2 };
+    let digits = if ms >= 100.0 {
+        0
+    } else if ms >= 10.0 {
+        1
+    } else {
+        2
+    };
     format!("{ms:.digits$} ms")
 }
 
@@ -215,7 +217,10 @@ mod tests {
         assert_eq!(ranks(1, 0.95), (None, None));
         let (low, high) = ranks(10_000_000, 0.95);
         let (low, high) = (low.unwrap() as f64 / 1e7, high.unwrap() as f64 / 1e7);
-        assert!((0.94985..0.95).contains(&low) && (0.95..0.95015).contains(&high), "{low} {high}");
+        assert!(
+            (0.94985..0.95).contains(&low) && (0.95..0.95015).contains(&high),
+            "{low} {high}"
+        );
         assert_eq!(ranks(100, 0.5), (Some(40), Some(61)));
     }
 
@@ -246,11 +251,20 @@ mod tests {
         let ms = Duration::from_millis;
         assert_eq!(judge(Some(&estimate), ms(970), &healthy), Judgement::Within);
         assert_eq!(judge(Some(&estimate), ms(930), &healthy), Judgement::Over);
-        assert!(matches!(judge(Some(&estimate), ms(950), &healthy), Judgement::Unsure(_)));
-        assert!(matches!(judge(None, ms(950), &healthy), Judgement::Unsure(_)));
+        assert!(matches!(
+            judge(Some(&estimate), ms(950), &healthy),
+            Judgement::Unsure(_)
+        ));
+        assert!(matches!(
+            judge(None, ms(950), &healthy),
+            Judgement::Unsure(_)
+        ));
         let few = quantile(&evenly(59), 0.95).unwrap();
         assert_eq!(few.high, None);
-        assert!(matches!(judge(Some(&few), ms(500), &healthy), Judgement::Unsure(_)));
+        assert!(matches!(
+            judge(Some(&few), ms(500), &healthy),
+            Judgement::Unsure(_)
+        ));
         assert_eq!(judge(Some(&few), ms(20), &healthy), Judgement::Over);
     }
 
@@ -258,7 +272,10 @@ mod tests {
     fn a_busy_or_late_client_judges_nothing() {
         let estimate = quantile(&evenly(1000), 0.95).unwrap();
         let limit = Duration::from_secs(2);
-        let busy = ClientHealth { cpu_share: 0.81, ..ClientHealth::default() };
+        let busy = ClientHealth {
+            cpu_share: 0.81,
+            ..ClientHealth::default()
+        };
         let late = ClientHealth {
             lateness_p99: Duration::from_millis(101),
             ..ClientHealth::default()

@@ -8,7 +8,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum RowsError {
     /// The file cannot be read or is not CSV.
-    #[error("cannot read users from `{path}`: {source}; `users` must name a CSV file whose first line names the columns")]
+    #[error(
+        "cannot read users from `{path}`: {source}; `users` must name a CSV file whose first line names the columns"
+    )]
     Read {
         /// The file as given.
         path: String,
@@ -36,17 +38,33 @@ impl Rows {
     /// # Errors
     /// When the file cannot be read, is not CSV, or has no rows.
     pub fn read(path: &Path) -> Result<Self, RowsError> {
-        let in_file = |source| RowsError::Read { path: path.display().to_string(), source };
+        let in_file = |source| RowsError::Read {
+            path: path.display().to_string(),
+            source,
+        };
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::Headers)
             .from_path(path)
             .map_err(in_file)?;
-        let columns = reader.headers().map_err(in_file)?.iter().map(str::to_owned).collect();
-        let rows = reader.records().collect::<Result<Vec<_>, _>>().map_err(in_file)?;
+        let columns = reader
+            .headers()
+            .map_err(in_file)?
+            .iter()
+            .map(str::to_owned)
+            .collect();
+        let rows = reader
+            .records()
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(in_file)?;
         if rows.is_empty() {
-            return Err(RowsError::Empty { path: path.display().to_string() });
+            return Err(RowsError::Empty {
+                path: path.display().to_string(),
+            });
         }
-        Ok(Self { columns, rows: rows.into() })
+        Ok(Self {
+            columns,
+            rows: rows.into(),
+        })
     }
 
     /// The row of a user, counted from 0. Users beyond the last row share rows from the first
@@ -84,7 +102,10 @@ impl Rows {
 // Rows hold passwords: only their number and columns are shown.
 impl fmt::Debug for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rows").field("columns", &self.columns).field("len", &self.len()).finish()
+        f.debug_struct("Rows")
+            .field("columns", &self.columns)
+            .field("len", &self.len())
+            .finish()
     }
 }
 
@@ -108,7 +129,9 @@ impl Row {
 // Values are accounts and passwords: never shown.
 impl fmt::Debug for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Row").field("index", &self.index).finish_non_exhaustive()
+        f.debug_struct("Row")
+            .field("index", &self.index)
+            .finish_non_exhaustive()
     }
 }
 
@@ -138,10 +161,18 @@ mod tests {
     #[test]
     fn a_file_without_rows_or_with_ragged_lines_is_refused_by_name() {
         let empty = file("email\n");
-        assert!(matches!(Rows::read(empty.path()), Err(RowsError::Empty { .. })));
+        assert!(matches!(
+            Rows::read(empty.path()),
+            Err(RowsError::Empty { .. })
+        ));
         let ragged = file("a,b\n1\n");
-        assert!(matches!(Rows::read(ragged.path()), Err(RowsError::Read { .. })));
-        let missing = Rows::read(Path::new("no-such-file.csv")).unwrap_err().to_string();
+        assert!(matches!(
+            Rows::read(ragged.path()),
+            Err(RowsError::Read { .. })
+        ));
+        let missing = Rows::read(Path::new("no-such-file.csv"))
+            .unwrap_err()
+            .to_string();
         assert!(missing.contains("no-such-file.csv"), "{missing}");
     }
 
@@ -150,6 +181,9 @@ mod tests {
         let file = file("email,password\na@x,secret\n");
         let rows = Rows::read(file.path()).unwrap();
         let shown = format!("{rows:?} {:?}", rows.get(0));
-        assert!(!shown.contains("secret") && !shown.contains("a@x"), "{shown}");
+        assert!(
+            !shown.contains("secret") && !shown.contains("a@x"),
+            "{shown}"
+        );
     }
 }

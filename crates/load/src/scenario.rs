@@ -61,8 +61,14 @@ impl Step {
     /// True when every request of the step is the same.
     pub(crate) fn is_constant(&self) -> bool {
         self.path.constant().is_some()
-            && self.headers.iter().all(|(_, value)| value.constant().is_some())
-            && self.body.as_ref().is_none_or(|body| body.constant().is_some())
+            && self
+                .headers
+                .iter()
+                .all(|(_, value)| value.constant().is_some())
+            && self
+                .body
+                .as_ref()
+                .is_none_or(|body| body.constant().is_some())
     }
 }
 
@@ -77,7 +83,10 @@ impl Expect {
     /// Only these statuses are right; none given means 200 to 299.
     #[must_use]
     pub fn statuses(statuses: impl IntoIterator<Item = u16>) -> Self {
-        Self { statuses: statuses.into_iter().collect(), required: Vec::new() }
+        Self {
+            statuses: statuses.into_iter().collect(),
+            required: Vec::new(),
+        }
     }
 
     /// The JSON body must also have at least one value at this JSONPath: an empty list is then
@@ -121,7 +130,9 @@ impl Expect {
 
     pub(crate) fn check(&self, answer: &Answer, body: &mut ParsedBody) -> Result<(), CaptureError> {
         for (text, path) in &self.required {
-            let found = body.of(answer).is_ok_and(|body| !path.query(body).is_empty());
+            let found = body
+                .of(answer)
+                .is_ok_and(|body| !path.query(body).is_empty());
             if !found {
                 return Err(CaptureError::Required(text.clone()));
             }

@@ -79,7 +79,10 @@ impl Session {
         headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
         let body = match &step.body {
             Some(body) => {
-                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                headers.insert(
+                    header::CONTENT_TYPE,
+                    HeaderValue::from_static("application/json"),
+                );
                 Bytes::from(body.render(self)?.to_string())
             }
             None => Bytes::new(),
@@ -89,7 +92,12 @@ impl Session {
                 .map_err(|_| RenderError::Header(name.to_string()))?;
             headers.insert(name, value);
         }
-        Ok(Prepared { method: step.method.clone(), uri, headers, body })
+        Ok(Prepared {
+            method: step.method.clone(),
+            uri,
+            headers,
+            body,
+        })
     }
 
     /// Checks the body of an answer whose status was right, and takes the step's captures.
@@ -109,9 +117,11 @@ impl Session {
     /// The value for one place of a template.
     pub(crate) fn value(&mut self, place: &Place) -> Result<Value, RenderError> {
         Ok(match place {
-            Place::Named(Reference::Value(name)) => {
-                self.values.get(name).cloned().ok_or_else(|| RenderError::Missing(name.clone()))?
-            }
+            Place::Named(Reference::Value(name)) => self
+                .values
+                .get(name)
+                .cloned()
+                .ok_or_else(|| RenderError::Missing(name.clone()))?,
             Place::Named(Reference::Row(column)) => {
                 let value = self.row.as_ref().and_then(|row| row.get(column));
                 Value::from(value.ok_or_else(|| RenderError::MissingColumn(column.clone()))?)
@@ -147,13 +157,18 @@ impl Session {
     fn uuid(&mut self) -> String {
         let (high, low) = (self.draws.next_u64(), self.draws.next_u64());
         // Version 4, variant 1 (RFC 9562, 5.4).
-        let bits = ((u128::from(high) << 64) | u128::from(low))
-            & !(0xf000 << 64)
-            & !(0b11 << 62)
+        let bits = ((u128::from(high) << 64) | u128::from(low)) & !(0xf000 << 64) & !(0b11 << 62)
             | (0x4000 << 64)
             | (0b10 << 62);
         let hex = format!("{bits:032x}");
-        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+        format!(
+            "{}-{}-{}-{}-{}",
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..]
+        )
     }
 
     /// The next number for drawing a task.
@@ -213,7 +228,9 @@ impl Prepared {
     /// Path and query, filled. They may hold users' values: not for logs and reports.
     #[must_use]
     pub fn path(&self) -> &str {
-        self.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str)
+        self.uri
+            .path_and_query()
+            .map_or("/", http::uri::PathAndQuery::as_str)
     }
 
     /// Body; empty when there is none.
@@ -226,7 +243,9 @@ impl Prepared {
 // Headers hold credentials, path and body personal data.
 impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prepared").field("method", &self.method).finish_non_exhaustive()
+        f.debug_struct("Prepared")
+            .field("method", &self.method)
+            .finish_non_exhaustive()
     }
 }
 
@@ -247,7 +266,10 @@ mod tests {
         session.set("token", json!("t0"));
         session.set("id", json!(5));
         let mut step = step("/flyers/${id}?q=a");
-        step.headers = vec![(header::AUTHORIZATION, Template::parse("Bearer ${token}").unwrap())];
+        step.headers = vec![(
+            header::AUTHORIZATION,
+            Template::parse("Bearer ${token}").unwrap(),
+        )];
         step.body = Some(JsonTemplate::parse(&json!({"id": "${id}"})).unwrap());
         let prepared = session.prepare(&step).unwrap();
         assert_eq!(prepared.path(), "/flyers/5?q=a");
@@ -262,7 +284,10 @@ mod tests {
     fn an_absolute_location_is_asked_for_by_its_path() {
         let mut session = Session::new(1, 0, None);
         session.set("location", json!("http://localhost:1/a/b?c=d"));
-        assert_eq!(session.prepare(&step("${location}")).unwrap().path(), "/a/b?c=d");
+        assert_eq!(
+            session.prepare(&step("${location}")).unwrap().path(),
+            "/a/b?c=d"
+        );
         session.set("location", json!("relative"));
         let error = session.prepare(&step("${location}")).unwrap_err();
         assert_eq!(error, RenderError::Path);

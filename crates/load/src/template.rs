@@ -31,7 +31,9 @@ pub struct TemplateError {
 #[non_exhaustive]
 pub enum RenderError {
     /// Neither a constant nor captured so far.
-    #[error("`${{{0}}}` has no value yet; capture it in an earlier step or define it as a constant")]
+    #[error(
+        "`${{{0}}}` has no value yet; capture it in an earlier step or define it as a constant"
+    )]
     Missing(String),
     /// No column of that name, or no users' file.
     #[error("`${{row.{0}}}` has no value; `users` must name a CSV file with a column `{0}`")]
@@ -40,7 +42,9 @@ pub enum RenderError {
     #[error("`${{pick {0}}}` has nothing to pick from; no step has captured `{0}` for this user")]
     MissingPool(String),
     /// The capture found nothing.
-    #[error("`${{pick {0}}}` has nothing to pick from; the answer that `{0}` was captured from held none")]
+    #[error(
+        "`${{pick {0}}}` has nothing to pick from; the answer that `{0}` was captured from held none"
+    )]
     EmptyPool(String),
     /// A list stands where one value is needed.
     #[error("`${{{0}}}` is a list; write `${{pick {0}}}` for one of its values")]
@@ -102,7 +106,10 @@ impl Template {
     /// # Errors
     /// When a `${` is not closed or what it encloses is not a known form.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        let wrong = |reason: String| TemplateError { text: text.to_owned(), reason };
+        let wrong = |reason: String| TemplateError {
+            text: text.to_owned(),
+            reason,
+        };
         let mut parts = Vec::new();
         let mut plain = String::new();
         let mut rest = text;
@@ -231,7 +238,8 @@ fn place(inside: &str) -> Result<Place, String> {
         ["pick", ..] => Err("`${pick ..}` needs the name of one pool".to_owned()),
         ["int", low, high] => {
             let number = |text: &str| {
-                text.parse::<i64>().map_err(|_| format!("`{text}` is not a whole number"))
+                text.parse::<i64>()
+                    .map_err(|_| format!("`{text}` is not a whole number"))
             };
             let (low, high) = (number(low)?, number(high)?);
             if low > high {
@@ -252,11 +260,15 @@ fn place(inside: &str) -> Result<Place, String> {
 
 fn name(text: &str) -> Result<String, String> {
     let valid = text.starts_with(|c: char| c.is_alphabetic() || c == '_')
-        && text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
+        && text
+            .chars()
+            .all(|c| c.is_alphanumeric() || c == '_' || c == '-');
     if valid {
         Ok(text.to_owned())
     } else {
-        Err(format!("`{text}` is not a name; use letters, digits, `_` and `-`"))
+        Err(format!(
+            "`{text}` is not a name; use letters, digits, `_` and `-`"
+        ))
     }
 }
 
@@ -357,7 +369,9 @@ fn collect_names(node: &Node, names: &mut Vec<Reference>) {
         Node::Place(Place::Named(reference)) => names.push(reference.clone()),
         Node::Text(template) => names.extend(template.names()),
         Node::List(items) => items.iter().for_each(|item| collect_names(item, names)),
-        Node::Object(fields) => fields.iter().for_each(|(_, node)| collect_names(node, names)),
+        Node::Object(fields) => fields
+            .iter()
+            .for_each(|(_, node)| collect_names(node, names)),
         Node::Constant(_) | Node::Place(_) => {}
     }
 }
@@ -368,7 +382,10 @@ fn render(node: &Node, session: &mut Session) -> Result<Value, RenderError> {
         Node::Place(place) => session.value(place)?,
         Node::Text(template) => Value::String(template.render(session)?),
         Node::List(items) => Value::Array(
-            items.iter().map(|item| render(item, session)).collect::<Result<_, _>>()?,
+            items
+                .iter()
+                .map(|item| render(item, session))
+                .collect::<Result<_, _>>()?,
         ),
         Node::Object(fields) => Value::Object(
             fields
@@ -402,7 +419,10 @@ mod tests {
     fn places_are_filled_and_dollars_escaped() {
         assert_eq!(render("/a?limit=${page_size}").unwrap(), "/a?limit=10");
         assert_eq!(render("Bearer ${ token }").unwrap(), "Bearer abc");
-        assert_eq!(render("$5 and $$5 and $${token} $").unwrap(), "$5 and $5 and ${token} $");
+        assert_eq!(
+            render("$5 and $$5 and $${token} $").unwrap(),
+            "$5 and $5 and ${token} $"
+        );
         assert_eq!(render("${seq},${seq},${user}").unwrap(), "1,2,3");
         assert_eq!(render("${uuid}").unwrap().len(), 36);
         let number: i64 = render("${int -2 2}").unwrap().parse().unwrap();
@@ -411,7 +431,12 @@ mod tests {
 
     #[test]
     fn values_in_a_path_are_encoded_unless_they_begin_it() {
-        let path = |text: &str| Template::parse(text).unwrap().render_path(&mut session()).unwrap();
+        let path = |text: &str| {
+            Template::parse(text)
+                .unwrap()
+                .render_path(&mut session())
+                .unwrap()
+        };
         assert_eq!(path("/c/${pick challenge}/x"), "/c/x%20y/x");
         let mut session = session();
         session.set("location", json!("/c/1?full=1"));
@@ -447,7 +472,10 @@ mod tests {
             ("${a/b}", "not a name"),
         ] {
             let error = Template::parse(text).unwrap_err().to_string();
-            assert!(error.contains(part) && error.contains(text), "{text}: {error}");
+            assert!(
+                error.contains(part) && error.contains(text),
+                "{text}: {error}"
+            );
         }
     }
 
@@ -474,7 +502,12 @@ mod tests {
         );
         assert_eq!(template.names().count(), 4);
         assert!(JsonTemplate::parse(&json!({"a": ["${"]})).is_err());
-        assert!(JsonTemplate::parse(&json!({"a": ["b"]})).unwrap().constant().is_some());
+        assert!(
+            JsonTemplate::parse(&json!({"a": ["b"]}))
+                .unwrap()
+                .constant()
+                .is_some()
+        );
     }
 
     proptest! {

@@ -1,4 +1,5 @@
 //! What users do, and what is counted, against a real server.
+#![allow(clippy::unwrap_used)] // A failed step of a test should panic where it stands.
 
 mod server;
 
@@ -21,7 +22,10 @@ use speedwell_load::{
 
 fn closed(users: usize, think: &str, ramp_ms: u64, steady_ms: u64) -> LoadOptions {
     LoadOptions {
-        model: Model::Closed { users, think: think.parse().unwrap() },
+        model: Model::Closed {
+            users,
+            think: think.parse().unwrap(),
+        },
         ramp: Duration::from_millis(ramp_ms),
         steady: Duration::from_millis(steady_ms),
         drain: Duration::from_millis(500),
@@ -30,11 +34,17 @@ fn closed(users: usize, think: &str, ramp_ms: u64, steady_ms: u64) -> LoadOption
 }
 
 async fn load(scenario: Scenario, options: &LoadOptions) -> Outcome {
-    run(Arc::new(scenario), options, |_| {}, CancelHandle::new()).await.unwrap()
+    run(Arc::new(scenario), options, |_| {}, CancelHandle::new())
+        .await
+        .unwrap()
 }
 
 fn paths(log: &Log) -> Vec<String> {
-    log.lock().unwrap().iter().map(|seen| seen.path.clone()).collect()
+    log.lock()
+        .unwrap()
+        .iter()
+        .map(|seen| seen.path.clone())
+        .collect()
 }
 
 fn count(log: &Log, path: &str) -> u64 {
@@ -48,11 +58,21 @@ async fn users_pause_between_tasks_and_every_request_is_counted_once() {
     let outcome = load(scenario(target, vec![get("all", "/")]), &options).await;
     let step = &outcome.steps[0];
     assert_eq!(step.requests, log.lock().unwrap().len() as u64);
-    assert_eq!((step.ok, step.in_ramp, step.response.len()), (step.requests, 0, step.requests));
+    assert_eq!(
+        (step.ok, step.in_ramp, step.response.len()),
+        (step.requests, 0, step.requests)
+    );
     // Ten users, ten tasks a second each, less what the answers take.
     assert!((60..=110).contains(&step.requests), "{}", step.requests);
     assert_eq!(outcome.client.connects, 10);
-    assert_eq!(outcome.timeline.iter().map(|second| second.requests).sum::<u64>(), step.requests);
+    assert_eq!(
+        outcome
+            .timeline
+            .iter()
+            .map(|second| second.requests)
+            .sum::<u64>(),
+        step.requests
+    );
     assert_eq!(outcome.timeline[0].active_users, 10);
     assert!(outcome.client.cpu_share < 0.9, "{:?}", outcome.client);
 }
@@ -61,18 +81,29 @@ async fn users_pause_between_tasks_and_every_request_is_counted_once() {
 async fn each_user_logs_in_once_with_its_own_row_and_keeps_its_token() {
     let (target, log) = serve(|seen: Seen| async move {
         let body: serde_json::Value = serde_json::from_str(&seen.body).unwrap_or_default();
-        answer(200, &json!({"access_token": format!("token of {}", body["email"])}).to_string())
+        answer(
+            200,
+            &json!({"access_token": format!("token of {}", body["email"])}).to_string(),
+        )
     });
     let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(b"email,password\na@x,1\nb@x,2\nc@x,3\n").unwrap();
-    let login = post("login", "/login", &json!({"email": "${row.email}", "n": "${row.password}"}));
+    file.write_all(b"email,password\na@x,1\nb@x,2\nc@x,3\n")
+        .unwrap();
+    let login = post(
+        "login",
+        "/login",
+        &json!({"email": "${row.email}", "n": "${row.password}"}),
+    );
     let login = capture(login, "token", "$.access_token");
     let me = header(get("me", "/me"), "authorization", "Bearer ${token}");
     let mut scenario = scenario(target, vec![login, me]);
     scenario.setup = vec![0];
     scenario.tasks.remove(0);
     scenario.rows = Some(Rows::read(file.path()).unwrap());
-    let options = LoadOptions { workers: 2, ..closed(3, "20ms", 300, 500) };
+    let options = LoadOptions {
+        workers: 2,
+        ..closed(3, "20ms", 300, 500)
+    };
     let outcome = load(scenario, &options).await;
 
     assert_eq!(count(&log, "/login"), 3);
@@ -95,8 +126,15 @@ async fn each_user_logs_in_once_with_its_own_row_and_keeps_its_token() {
 #[tokio::test]
 async fn tasks_are_drawn_by_weight() {
     let (target, log) = serve(|_| async { answer(200, "{}") });
-    let mut scenario =
-        scenario(target, vec![get("a", "/a"), get("b", "/b"), get("c", "/c"), get("d", "/d")]);
+    let mut scenario = scenario(
+        target,
+        vec![
+            get("a", "/a"),
+            get("b", "/b"),
+            get("c", "/c"),
+            get("d", "/d"),
+        ],
+    );
     for (task, weight) in scenario.tasks.iter_mut().zip([3, 2, 1, 0]) {
         task.weight = weight;
     }
@@ -119,7 +157,8 @@ async fn captured_pools_and_values_are_carried_to_later_requests() {
                 ("POST", "/checkins") => {
                     let mut made = answer(201, &json!({"id": id}).to_string());
                     let place = format!("/checkins/{id}");
-                    made.headers_mut().insert("location", place.parse().unwrap());
+                    made.headers_mut()
+                        .insert("location", place.parse().unwrap());
                     made
                 }
                 ("GET", path) if path.starts_with("/checkins/") => answer(200, "{}"),
@@ -128,22 +167,43 @@ async fn captured_pools_and_values_are_carried_to_later_requests() {
         }
     });
     let list = capture(get("list", "/items"), "item", "$.items[*].id");
-    let create = post("create", "/checkins", &json!({"item_id": "${pick item}", "n": "${seq}"}));
+    let create = post(
+        "create",
+        "/checkins",
+        &json!({"item_id": "${pick item}", "n": "${seq}"}),
+    );
     let mut create = capture(capture(create, "id", "$.id"), "place", "header:location");
     create.expect = Expect::statuses([201]);
-    let steps = vec![list, create, get("by id", "/checkins/${id}"), get("by place", "${place}")];
+    let steps = vec![
+        list,
+        create,
+        get("by id", "/checkins/${id}"),
+        get("by place", "${place}"),
+    ];
     let mut scenario = scenario(target, steps);
     scenario.tasks = vec![
         // Drawn a hundred times as often as the list, and yet never before it.
-        Task { name: "check in".to_owned(), weight: 100, steps: vec![1, 2, 3] },
-        Task { name: "list".to_owned(), weight: 1, steps: vec![0] },
+        Task {
+            name: "check in".to_owned(),
+            weight: 100,
+            steps: vec![1, 2, 3],
+        },
+        Task {
+            name: "list".to_owned(),
+            weight: 1,
+            steps: vec![0],
+        },
     ];
     let outcome = load(scenario, &closed(2, "5ms", 0, 600)).await;
     assert_eq!(outcome.errors(), 0, "{outcome:?}");
     let log = log.lock().unwrap();
     let created: Vec<&Seen> = log.iter().filter(|seen| seen.method == "POST").collect();
     assert!(created.len() > 5);
-    assert!(created.iter().all(|seen| seen.header("content-type") == "application/json"));
+    assert!(
+        created
+            .iter()
+            .all(|seen| seen.header("content-type") == "application/json")
+    );
     let mut picked = std::collections::BTreeSet::new();
     for seen in created {
         let body: serde_json::Value = serde_json::from_str(&seen.body).unwrap();
@@ -183,19 +243,33 @@ async fn errors_are_counted_by_kind_with_a_sample() {
         get("missing", "/${nothing}"),
         get("pool", "/${pick nowhere}"),
     ];
-    let options =
-        LoadOptions { timeout: Duration::from_millis(150), ..closed(12, "1ms", 0, 1200) };
+    let options = LoadOptions {
+        timeout: Duration::from_millis(150),
+        ..closed(12, "1ms", 0, 1200)
+    };
     let outcome = load(scenario(target, steps), &options).await;
     let expected = [
-        ("500", Some(ErrorKind::Status5xx), "500 Internal Server Error: boom xxx"),
+        (
+            "500",
+            Some(ErrorKind::Status5xx),
+            "500 Internal Server Error: boom xxx",
+        ),
         ("404", Some(ErrorKind::Status4xx), "404 Not Found: gone"),
         ("302", Some(ErrorKind::UnexpectedStatus), "302 Found"),
         ("html", Some(ErrorKind::Capture), "needs a JSON body"),
         ("slow", Some(ErrorKind::Timeout), "no complete answer"),
         ("empty", Some(ErrorKind::Check), "$.items[0]"),
         ("expected 404", None, ""),
-        ("missing", Some(ErrorKind::Template), "`${nothing}` has no value"),
-        ("pool", Some(ErrorKind::Template), "no step has captured `nowhere`"),
+        (
+            "missing",
+            Some(ErrorKind::Template),
+            "`${nothing}` has no value",
+        ),
+        (
+            "pool",
+            Some(ErrorKind::Template),
+            "no step has captured `nowhere`",
+        ),
     ];
     for (step, (name, kind, sample)) in outcome.steps.iter().zip(expected) {
         assert!(step.requests > 0, "{name} was never sent");
@@ -203,7 +277,10 @@ async fn errors_are_counted_by_kind_with_a_sample() {
         assert_eq!(kinds, kind.into_iter().collect::<Vec<_>>(), "{name}");
         assert_eq!(step.error_count() + step.ok, step.requests, "{name}");
         let shown = step.first_error_sample.clone().unwrap_or_default();
-        assert!(shown.contains(sample) && shown.len() < 260, "{name}: {shown}");
+        assert!(
+            shown.contains(sample) && shown.len() < 260,
+            "{name}: {shown}"
+        );
     }
     // A quick 500 must not improve the percentiles, a timeout must not vanish from them.
     assert!(outcome.steps[0].response.is_empty());
@@ -213,11 +290,21 @@ async fn errors_are_counted_by_kind_with_a_sample() {
 #[tokio::test]
 async fn a_refused_connection_is_counted_without_spinning() {
     // Bound and dropped: nobody listens there.
-    let target = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let outcome = load(scenario(target, vec![get("all", "/")]), &closed(2, "0s", 0, 500)).await;
+    let target = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let outcome = load(
+        scenario(target, vec![get("all", "/")]),
+        &closed(2, "0s", 0, 500),
+    )
+    .await;
     let step = &outcome.steps[0];
     let refused = step.errors[&ErrorKind::Connect];
-    assert!(refused == step.requests && (4..=12).contains(&refused), "{refused}");
+    assert!(
+        refused == step.requests && (4..=12).contains(&refused),
+        "{refused}"
+    );
     let sample = step.first_error_sample.as_deref().unwrap();
     assert!(sample.contains("refused"), "{sample}");
     assert_eq!(outcome.client.connects, 0);
@@ -236,10 +323,19 @@ async fn a_connection_reset_inside_an_answer_is_an_error_and_is_opened_again() {
             });
         }
     });
-    let outcome = load(scenario(target, vec![get("all", "/")]), &closed(1, "20ms", 0, 300)).await;
+    let outcome = load(
+        scenario(target, vec![get("all", "/")]),
+        &closed(1, "20ms", 0, 300),
+    )
+    .await;
     let step = &outcome.steps[0];
     assert!(step.requests > 2);
-    assert_eq!(step.errors.get(&ErrorKind::Reset), Some(&step.requests), "{:?}", step.errors);
+    assert_eq!(
+        step.errors.get(&ErrorKind::Reset),
+        Some(&step.requests),
+        "{:?}",
+        step.errors
+    );
     assert!(outcome.client.connects >= step.requests);
 }
 
@@ -247,12 +343,21 @@ async fn a_connection_reset_inside_an_answer_is_an_error_and_is_opened_again() {
 async fn a_connection_closed_between_requests_is_no_error() {
     let (target, _) = serve(|_| async {
         let mut last = answer(200, "{}");
-        last.headers_mut().insert("connection", "close".parse().unwrap());
+        last.headers_mut()
+            .insert("connection", "close".parse().unwrap());
         last
     });
-    let outcome = load(scenario(target, vec![get("all", "/")]), &closed(2, "20ms", 0, 400)).await;
+    let outcome = load(
+        scenario(target, vec![get("all", "/")]),
+        &closed(2, "20ms", 0, 400),
+    )
+    .await;
     let step = &outcome.steps[0];
-    assert_eq!(step.ok, step.requests, "{:?} {:?}", step.errors, step.first_error_sample);
+    assert_eq!(
+        step.ok, step.requests,
+        "{:?} {:?}",
+        step.errors, step.first_error_sample
+    );
     assert!(outcome.client.connects >= step.requests);
 }
 
@@ -263,12 +368,20 @@ async fn requests_still_open_after_the_drain_are_errors_with_their_age() {
         answer(200, "{}")
     });
     let begun = Instant::now();
-    let outcome = load(scenario(target, vec![get("all", "/")]), &closed(3, "0s", 0, 300)).await;
+    let outcome = load(
+        scenario(target, vec![get("all", "/")]),
+        &closed(3, "0s", 0, 300),
+    )
+    .await;
     assert!(begun.elapsed() < Duration::from_secs(3));
     let step = &outcome.steps[0];
     assert_eq!((step.requests, step.errors[&ErrorKind::OpenAtEnd]), (3, 3));
     assert_eq!(outcome.client.open_at_end, 3);
-    assert!(outcome.client.oldest_open >= Duration::from_millis(700), "{:?}", outcome.client);
+    assert!(
+        outcome.client.oldest_open >= Duration::from_millis(700),
+        "{:?}",
+        outcome.client
+    );
     assert!(step.response.percentile(0.5) >= Duration::from_millis(700));
 }
 
@@ -279,7 +392,10 @@ async fn arrivals_that_never_found_a_connection_are_counted() {
         answer(200, "{}")
     });
     let options = LoadOptions {
-        model: Model::Open { rate: 100.0, connections: 2 },
+        model: Model::Open {
+            rate: 100.0,
+            connections: 2,
+        },
         ..closed(1, "0s", 0, 1000)
     };
     // Two connections serve 20 a second of 100: about 30 are served in 1.5 s, all others wait.
@@ -302,23 +418,41 @@ async fn sequences(seed: u64, workers: usize) -> HashMap<String, Vec<String>> {
             _ => answer(200, "{}"),
         }
     });
-    let list = header(capture(get("list", "/list"), "item", "$.items[*]"), "x-user", "${user}");
-    let one = header(get("one", "/one/${pick item}/${int 1 1000}"), "x-user", "${user}");
+    let list = header(
+        capture(get("list", "/list"), "item", "$.items[*]"),
+        "x-user",
+        "${user}",
+    );
+    let one = header(
+        get("one", "/one/${pick item}/${int 1 1000}"),
+        "x-user",
+        "${user}",
+    );
     let mut scenario = scenario(target, vec![list, one]);
     scenario.tasks[1].weight = 5;
-    let options = LoadOptions { seed, workers, ..closed(4, "1ms..20ms", 0, 500) };
+    let options = LoadOptions {
+        seed,
+        workers,
+        ..closed(4, "1ms..20ms", 0, 500)
+    };
     load(scenario, &options).await;
     let mut by_user: HashMap<String, Vec<String>> = HashMap::new();
     for seen in log.lock().unwrap().iter() {
-        by_user.entry(seen.header("x-user").to_owned()).or_default().push(seen.path.clone());
+        by_user
+            .entry(seen.header("x-user").to_owned())
+            .or_default()
+            .push(seen.path.clone());
     }
     by_user
 }
 
 #[tokio::test]
 async fn the_same_seed_sends_the_same_requests_for_each_user() {
-    let (first, second, other) =
-        (sequences(7, 1).await, sequences(7, 2).await, sequences(8, 1).await);
+    let (first, second, other) = (
+        sequences(7, 1).await,
+        sequences(7, 2).await,
+        sequences(8, 1).await,
+    );
     assert_eq!(first.len(), 4);
     for (user, sent) in &first {
         let again = &second[user];
@@ -344,13 +478,21 @@ async fn users_join_one_after_the_other_during_the_ramp() {
     .unwrap();
     let mut first: HashMap<String, Instant> = HashMap::new();
     for seen in log.lock().unwrap().iter() {
-        first.entry(seen.header("x-user").to_owned()).or_insert(seen.at);
+        first
+            .entry(seen.header("x-user").to_owned())
+            .or_insert(seen.at);
     }
     for user in 1..4u32 {
         let after = first[&user.to_string()] - first["0"];
         let planned = Duration::from_millis(300) * user;
-        assert!(after >= planned.saturating_sub(Duration::from_millis(30)), "{user}: {after:?}");
-        assert!(after <= planned + Duration::from_millis(250), "{user}: {after:?}");
+        assert!(
+            after >= planned.saturating_sub(Duration::from_millis(30)),
+            "{user}: {after:?}"
+        );
+        assert!(
+            after <= planned + Duration::from_millis(250),
+            "{user}: {after:?}"
+        );
     }
     let progress = progress.lock().unwrap();
     assert!(progress.len() >= 3 && progress.iter().any(|active| (1..4).contains(active)));
@@ -380,13 +522,29 @@ async fn a_failing_login_is_tried_again_and_then_given_up() {
     none.setup = vec![0];
     none.tasks.remove(0);
     for model in [
-        Model::Closed { users: 2, think: Think::None },
-        Model::Open { rate: 10.0, connections: 2 },
+        Model::Closed {
+            users: 2,
+            think: Think::None,
+        },
+        Model::Open {
+            rate: 10.0,
+            connections: 2,
+        },
     ] {
         log.lock().unwrap().clear();
-        let outcome =
-            load(none.clone(), &LoadOptions { model, ..closed(2, "0s", 0, 4000) }).await;
-        assert_eq!(outcome.steps[0].errors[&ErrorKind::Status4xx], 8, "four tries of two users");
+        let outcome = load(
+            none.clone(),
+            &LoadOptions {
+                model,
+                ..closed(2, "0s", 0, 4000)
+            },
+        )
+        .await;
+        assert_eq!(
+            outcome.steps[0].errors[&ErrorKind::Status4xx],
+            8,
+            "four tries of two users"
+        );
         assert_eq!((outcome.lost_users, count(&log, "/")), (2, 0));
     }
 }
@@ -405,10 +563,16 @@ async fn a_cancelled_run_stops_promptly_with_what_it_measured() {
     });
     let begun = Instant::now();
     let scenario = Arc::new(scenario(target, vec![get("all", "/")]));
-    let outcome = run(scenario, &closed(2, "0s", 0, 60_000), |_| {}, cancel).await.unwrap();
+    let outcome = run(scenario, &closed(2, "0s", 0, 60_000), |_| {}, cancel)
+        .await
+        .unwrap();
     assert!(begun.elapsed() < Duration::from_millis(1500));
     assert!(outcome.cancelled && outcome.steps[0].ok > 10);
-    assert_eq!(outcome.errors(), 0, "a request cut off by the user is nobody's error");
+    assert_eq!(
+        outcome.errors(),
+        0,
+        "a request cut off by the user is nobody's error"
+    );
     assert!(outcome.steady < Duration::from_secs(2));
 }
 
@@ -416,16 +580,29 @@ async fn a_cancelled_run_stops_promptly_with_what_it_measured() {
 async fn every_request_carries_its_own_traceparent_and_server_timing_is_summed() {
     let (target, log) = serve(|_| async {
         let mut timed = answer(200, "{}");
-        timed.headers_mut().insert("server-timing", "db;dur=2.5, app;dur=1".parse().unwrap());
+        timed
+            .headers_mut()
+            .insert("server-timing", "db;dur=2.5, app;dur=1".parse().unwrap());
         timed
     });
-    let outcome = load(scenario(target, vec![get("all", "/")]), &closed(2, "10ms", 0, 300)).await;
-    let traces: std::collections::HashSet<String> =
-        log.lock().unwrap().iter().map(|seen| seen.header("traceparent").to_owned()).collect();
+    let outcome = load(
+        scenario(target, vec![get("all", "/")]),
+        &closed(2, "10ms", 0, 300),
+    )
+    .await;
+    let traces: std::collections::HashSet<String> = log
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|seen| seen.header("traceparent").to_owned())
+        .collect();
     assert_eq!(traces.len(), log.lock().unwrap().len());
     assert!(traces.iter().all(|trace| trace.len() == 55));
     let db = outcome.steps[0].server_timing["db"];
-    assert_eq!((db.samples, db.mean()), (outcome.steps[0].requests, Duration::from_micros(2500)));
+    assert_eq!(
+        (db.samples, db.mean()),
+        (outcome.steps[0].requests, Duration::from_micros(2500))
+    );
     assert_eq!(log.lock().unwrap()[0].header("host"), target.to_string());
 }
 
@@ -440,7 +617,13 @@ async fn a_load_that_makes_no_sense_is_refused_with_a_reason() {
     let mut no_steps = good.clone();
     no_steps.tasks[0].steps.clear();
     let fine = closed(1, "0s", 0, 100);
-    let rate = LoadOptions { model: Model::Open { rate: 0.0, connections: 1 }, ..fine };
+    let rate = LoadOptions {
+        model: Model::Open {
+            rate: 0.0,
+            connections: 1,
+        },
+        ..fine
+    };
     for (scenario, options, part) in [
         (no_tasks, fine, "no task has a weight"),
         (bad_index, fine, "a step that does not exist"),

@@ -1,4 +1,5 @@
 //! Whether the engine tells the truth about a server that stalls.
+#![allow(clippy::unwrap_used)] // A failed step of a test should panic where it stands.
 
 mod server;
 
@@ -36,7 +37,10 @@ fn answer_all(mut stream: TcpStream, zero: Instant) {
         if in_period < 1.0 {
             std::thread::sleep(Duration::from_secs_f64(1.0 - in_period));
         }
-        if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").is_err() {
+        if stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+            .is_err()
+        {
             return;
         }
     }
@@ -49,23 +53,49 @@ fn answer_all(mut stream: TcpStream, zero: Instant) {
 async fn a_stall_is_seen_from_the_intended_start_and_hidden_in_the_service_time() {
     let options = LoadOptions {
         // Few connections: the stall blocks them all and most arrivals wait for one of them.
-        model: Model::Open { rate: 500.0, connections: 10 },
+        model: Model::Open {
+            rate: 500.0,
+            connections: 10,
+        },
         // The steady time begins and ends between two stalls.
         ramp: Duration::from_millis(3000),
         steady: Duration::from_secs(20),
         ..LoadOptions::default()
     };
     let scenario = Arc::new(scenario(stalling_server(), vec![get("all", "/")]));
-    let outcome = run(scenario, &options, |_| {}, CancelHandle::new()).await.unwrap();
+    let outcome = run(scenario, &options, |_| {}, CancelHandle::new())
+        .await
+        .unwrap();
 
     let step = &outcome.steps[0];
-    assert_eq!((step.requests, step.ok, outcome.client.open_at_end), (10_000, 10_000, 0));
+    assert_eq!(
+        (step.requests, step.ok, outcome.client.open_at_end),
+        (10_000, 10_000, 0)
+    );
     let p95 = step.response.percentile(0.95).as_secs_f64();
     let p99 = step.response.percentile(0.99).as_secs_f64();
-    assert!((0.475..=0.525).contains(&p95), "p95 from the intended start: {p95} s, truth 0.5 s");
-    assert!((0.855..=0.945).contains(&p99), "p99 from the intended start: {p99} s, truth 0.9 s");
+    // Working off what queued up takes client and server some CPU, which users do wait for. In
+    // an unoptimised build beside other tests that is several times as long.
+    let above = if cfg!(debug_assertions) { 1.15 } else { 1.05 };
+    for (name, measured, truth) in [("p95", p95, 0.5), ("p99", p99, 0.9)] {
+        let within = 0.95 * truth..=above * truth;
+        assert!(
+            within.contains(&measured),
+            "{name}: {measured} s, truth {truth} s"
+        );
+    }
     let service = step.service.percentile(0.99).as_secs_f64();
-    assert!(service < 0.1, "ten connections hide the stall: service p99 {service} s");
-    assert!((outcome.achieved_rate - 500.0).abs() < 5.0, "{}", outcome.achieved_rate);
-    println!("p95 {p95:.4} s, p99 {p99:.4} s, service p99 {service:.4} s, {:?}", outcome.client);
+    assert!(
+        service < 0.1,
+        "ten connections hide the stall: service p99 {service} s"
+    );
+    assert!(
+        (outcome.achieved_rate - 500.0).abs() < 5.0,
+        "{}",
+        outcome.achieved_rate
+    );
+    println!(
+        "p95 {p95:.4} s, p99 {p99:.4} s, service p99 {service:.4} s, {:?}",
+        outcome.client
+    );
 }

@@ -76,7 +76,10 @@ pub async fn run(
         let job = worker::Job {
             plan: Arc::clone(&plan),
             recorder: Arc::clone(&recorder),
-            users: (0..options.model.users()).skip(worker).step_by(options.workers).collect(),
+            users: (0..options.model.users())
+                .skip(worker)
+                .step_by(options.workers)
+                .collect(),
             stops: [cancel.clone(), dropped.0.clone()],
         };
         std::thread::Builder::new()
@@ -87,7 +90,13 @@ pub async fn run(
     }
     let health = wait(finished, || progress(&progress_of(&plan, &recorders))).await?;
     let recorder = merged(&plan, &recorders);
-    Ok(outcome(&plan, recorder, &health, begun, cancel.is_cancelled()))
+    Ok(outcome(
+        &plan,
+        recorder,
+        &health,
+        begun,
+        cancel.is_cancelled(),
+    ))
 }
 
 /// Stops the workers when the caller gives up on the run.
@@ -171,8 +180,9 @@ fn outcome(
         count_never_begun(plan, &mut recorder, now);
     }
     let start = plan.clock.start().unwrap_or(begun);
-    let steady =
-        now.saturating_duration_since(start + plan.options.ramp).min(plan.options.steady);
+    let steady = now
+        .saturating_duration_since(start + plan.options.ramp)
+        .min(plan.options.steady);
     let steps = plan
         .scenario
         .steps
@@ -195,7 +205,12 @@ fn outcome(
     Outcome {
         steps,
         tasks: tasks(plan, &recorder.begun),
-        client: client(&recorder.lateness, health, recorder.open_at_end, recorder.connects),
+        client: client(
+            &recorder.lateness,
+            health,
+            recorder.open_at_end,
+            recorder.connects,
+        ),
         started: begun_at + start.saturating_duration_since(begun),
         ramp: plan.options.ramp,
         steady,
@@ -218,13 +233,18 @@ fn outcome(
 /// Arrivals that came due and found no connection until the run was over: each would have been a
 /// request of the first step of its task, and has waited since it was due.
 fn count_never_begun(plan: &Plan, recorder: &mut Recorder, now: Instant) {
-    let (Some(arrivals), Some(start)) = (&plan.arrivals, plan.clock.start()) else { return };
+    let (Some(arrivals), Some(start)) = (&plan.arrivals, plan.clock.start()) else {
+        return;
+    };
     for number in plan.next_arrival.load(Ordering::Relaxed).. {
         let due = match arrivals.due(number) {
             Some(offset) if start + offset <= now => start + offset,
             _ => break,
         };
-        let Some(&step) = plan.scenario.tasks[plan.task_of_arrival(number)].steps.first() else {
+        let Some(&step) = plan.scenario.tasks[plan.task_of_arrival(number)]
+            .steps
+            .first()
+        else {
             continue;
         };
         let waited = now.saturating_duration_since(due);
@@ -233,7 +253,12 @@ fn count_never_begun(plan: &Plan, recorder: &mut Recorder, now: Instant) {
 }
 
 fn tasks(plan: &Plan, begun: &[u64]) -> Vec<TaskOutcome> {
-    let weights: f64 = plan.scenario.tasks.iter().map(|task| f64::from(task.weight)).sum();
+    let weights: f64 = plan
+        .scenario
+        .tasks
+        .iter()
+        .map(|task| f64::from(task.weight))
+        .sum();
     let all: u64 = begun.iter().sum();
     plan.scenario
         .tasks
@@ -258,7 +283,9 @@ fn client(
     ClientHealth {
         cpu_share: shares / health.len().max(1) as f64,
         // A histogram cannot hold zero: below 1 µs is not late.
-        lateness_p99: lateness.percentile(0.99).saturating_sub(Duration::from_micros(1)),
+        lateness_p99: lateness
+            .percentile(0.99)
+            .saturating_sub(Duration::from_micros(1)),
         open_at_end,
         oldest_open,
         connects,

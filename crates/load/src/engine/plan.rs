@@ -50,18 +50,32 @@ impl Plan {
             .iter()
             .map(|step| {
                 let mut nobody = Session::new(0, 0, None);
-                step.is_constant().then(|| nobody.prepare(step).ok()).flatten()
+                step.is_constant()
+                    .then(|| nobody.prepare(step).ok())
+                    .flatten()
             })
             .collect();
         let (arrivals, clock) = match options.model {
             Model::Open { rate, .. } => (
-                Some(Arrivals { rate, ramp: options.ramp, end: options.ramp + options.steady }),
+                Some(Arrivals {
+                    rate,
+                    ramp: options.ramp,
+                    end: options.ramp + options.steady,
+                }),
                 Clock::unset(&options),
             ),
             Model::Closed { .. } => (None, Clock::unset(&options)),
         };
-        let needs = scenario.tasks.iter().map(|task| needs(&scenario, task)).collect();
-        let weights = scenario.tasks.iter().map(|task| u64::from(task.weight)).sum();
+        let needs = scenario
+            .tasks
+            .iter()
+            .map(|task| needs(&scenario, task))
+            .collect();
+        let weights = scenario
+            .tasks
+            .iter()
+            .map(|task| u64::from(task.weight))
+            .sum();
         Ok(Self {
             options,
             clock,
@@ -128,7 +142,10 @@ impl Plan {
             let Some(missing) = missing else { return task };
             let provider = (0..self.needs.len()).find(|&other| {
                 let steps = &self.scenario.tasks[other].steps;
-                other != task && steps.iter().any(|&step| captures(&self.scenario, step, missing))
+                other != task
+                    && steps
+                        .iter()
+                        .any(|&step| captures(&self.scenario, step, missing))
             });
             match provider {
                 Some(provider) => task = provider,
@@ -148,7 +165,10 @@ fn scramble(number: u64) -> u64 {
 }
 
 fn captures(scenario: &Scenario, step: usize, name: &str) -> bool {
-    scenario.steps[step].captures.iter().any(|capture| capture.name == name)
+    scenario.steps[step]
+        .captures
+        .iter()
+        .any(|capture| capture.name == name)
 }
 
 /// What the steps of a task use and none of its earlier steps captures.
@@ -180,7 +200,10 @@ fn check_scenario(scenario: &Scenario) -> Result<(), String> {
             return Err(format!("task `{}` has no steps", task.name));
         }
         if !task.steps.iter().all(in_range) {
-            return Err(format!("task `{}` refers to a step that does not exist", task.name));
+            return Err(format!(
+                "task `{}` refers to a step that does not exist",
+                task.name
+            ));
         }
     }
     if !scenario.setup.iter().all(in_range) {
@@ -278,20 +301,31 @@ mod tests {
     #[test]
     fn arrivals_rise_during_the_ramp_and_are_even_after_it() {
         let seconds = Duration::from_secs;
-        let arrivals = Arrivals { rate: 100.0, ramp: seconds(2), end: seconds(5) };
+        let arrivals = Arrivals {
+            rate: 100.0,
+            ramp: seconds(2),
+            end: seconds(5),
+        };
         let due: Vec<Duration> = (0..).map_while(|number| arrivals.due(number)).collect();
         // 2 s at half the rate on average, 3 s at the full rate.
         assert_eq!(due.len(), 400);
         assert!(due.is_sorted());
         let first_second = due.iter().filter(|due| **due < seconds(1)).count();
         assert!((24..=26).contains(&first_second), "{first_second}");
-        assert_eq!(due[200] - due[150], Duration::from_millis(500) + (due[100] - seconds(2)));
+        assert_eq!(
+            due[200] - due[150],
+            Duration::from_millis(500) + (due[100] - seconds(2))
+        );
     }
 
     #[test]
     fn without_a_ramp_the_first_arrival_is_due_at_once() {
         let second = Duration::from_secs(1);
-        let arrivals = Arrivals { rate: 10.0, ramp: Duration::ZERO, end: second };
+        let arrivals = Arrivals {
+            rate: 10.0,
+            ramp: Duration::ZERO,
+            end: second,
+        };
         assert_eq!(arrivals.due(0), Some(Duration::ZERO));
         assert_eq!(arrivals.due(9), Some(Duration::from_millis(900)));
         assert_eq!(arrivals.due(10), None);

@@ -71,14 +71,16 @@ impl StepRecord {
         self.service.merge(&other.service);
         self.requests += other.requests;
         self.in_ramp += other.in_ramp;
-        for (mine, theirs) in
-            [(&mut self.errors, &other.errors), (&mut self.ramp_errors, &other.ramp_errors)]
-        {
+        for (mine, theirs) in [
+            (&mut self.errors, &other.errors),
+            (&mut self.ramp_errors, &other.ramp_errors),
+        ] {
             for (kind, count) in theirs {
                 *mine.entry(*kind).or_default() += count;
             }
         }
-        let earlier = |theirs: &Instant| self.first_error.as_ref().is_none_or(|(at, _)| theirs < at);
+        let earlier =
+            |theirs: &Instant| self.first_error.as_ref().is_none_or(|(at, _)| theirs < at);
         if let Some((at, sample)) = &other.first_error
             && earlier(at)
         {
@@ -93,7 +95,9 @@ impl StepRecord {
 
     fn add_timings(&mut self, answer: &Answer) {
         for timing in answer.server_timing() {
-            let Some(duration) = timing.duration else { continue };
+            let Some(duration) = timing.duration else {
+                continue;
+            };
             if self.server_timing.len() >= MOST_TIMINGS
                 && !self.server_timing.contains_key(&timing.name)
             {
@@ -117,8 +121,14 @@ impl Failure {
     pub(crate) fn status(kind: ErrorKind, answer: &Answer) -> Self {
         // Four bytes hold any character.
         let start = &answer.body[..answer.body.len().min(4 * SAMPLE_CHARS)];
-        let text: String = String::from_utf8_lossy(start).chars().take(SAMPLE_CHARS).collect();
-        Self { kind, detail: format!("{}: {text}", answer.status) }
+        let text: String = String::from_utf8_lossy(start)
+            .chars()
+            .take(SAMPLE_CHARS)
+            .collect();
+        Self {
+            kind,
+            detail: format!("{}: {text}", answer.status),
+        }
     }
 }
 
@@ -138,7 +148,12 @@ pub(crate) struct Finished<'a> {
 impl Recorder {
     pub(crate) fn new(plan: &Plan) -> Self {
         Self {
-            steps: plan.scenario.steps.iter().map(|_| StepRecord::new()).collect(),
+            steps: plan
+                .scenario
+                .steps
+                .iter()
+                .map(|_| StepRecord::new())
+                .collect(),
             timeline: Vec::new(),
             lateness: Histogram::new(),
             begun: vec![0; plan.scenario.tasks.len()],
@@ -181,10 +196,15 @@ impl Recorder {
             record.in_ramp += 1;
         }
         if let Some(failure) = finished.failure {
-            let errors =
-                if finished.counts { &mut record.errors } else { &mut record.ramp_errors };
+            let errors = if finished.counts {
+                &mut record.errors
+            } else {
+                &mut record.ramp_errors
+            };
             count(&failure, errors);
-            record.first_error.get_or_insert((finished.end, failure.detail));
+            record
+                .first_error
+                .get_or_insert((finished.end, failure.detail));
         }
     }
 
@@ -209,7 +229,10 @@ impl Recorder {
             Some(service) => format!("still unanswered after {:.1} s", service.as_secs_f64()),
             None => format!("due for {:.1} s and never begun", response.as_secs_f64()),
         };
-        let failure = Failure { kind: ErrorKind::OpenAtEnd, detail };
+        let failure = Failure {
+            kind: ErrorKind::OpenAtEnd,
+            detail,
+        };
         if counts {
             record.requests += 1;
             record.response.record(response);
@@ -221,7 +244,9 @@ impl Recorder {
             record.in_ramp += 1;
             count(&failure, &mut record.ramp_errors);
         }
-        record.first_error.get_or_insert((Instant::now(), failure.detail));
+        record
+            .first_error
+            .get_or_insert((Instant::now(), failure.detail));
     }
 
     /// Counts a timer that fired late in the steady time.

@@ -88,7 +88,11 @@ impl User {
             if result.is_err_and(was_not_sent) {
                 pause = pause.max(UNSENT_PAUSE);
             }
-            if !pause.is_zero() && !self.sleep(Instant::now() + pause, deadline, steady_from).await {
+            if !pause.is_zero()
+                && !self
+                    .sleep(Instant::now() + pause, deadline, steady_from)
+                    .await
+            {
                 break;
             }
         }
@@ -103,13 +107,17 @@ impl User {
             self.set_up(plan, None).await
         };
         plan.set_up.wait().await;
-        let Some(arrivals) = plan.arrivals.as_ref().filter(|_| ready) else { return };
+        let Some(arrivals) = plan.arrivals.as_ref().filter(|_| ready) else {
+            return;
+        };
         let start = plan.clock.start_now();
         let (deadline, steady_from) = (plan.clock.deadline(start), plan.clock.steady_from(start));
         let end = plan.clock.end(start);
         loop {
             let number = plan.next_arrival.fetch_add(1, Ordering::Relaxed);
-            let Some(due) = arrivals.due(number).map(|offset| start + offset) else { break };
+            let Some(due) = arrivals.due(number).map(|offset| start + offset) else {
+                break;
+            };
             let task = plan.possible(plan.task_of_arrival(number), &self.session);
             // Late only if the arrival was due before this connection was free: the lateness of
             // the client's own timer is not the service's.
@@ -119,7 +127,11 @@ impl User {
             } else {
                 due
             };
-            if self.task(plan, task, intended, steady_from, end).await.is_err() {
+            if self
+                .task(plan, task, intended, steady_from, end)
+                .await
+                .is_err()
+            {
                 // A request that cannot be sent waits for nothing; others must have their turn.
                 tokio::task::yield_now().await;
             }
@@ -196,7 +208,9 @@ impl User {
             if position > 0 && intended >= until {
                 break;
             }
-            intended = self.step(plan, step, intended, Part::Task { steady_from }).await?;
+            intended = self
+                .step(plan, step, intended, Part::Task { steady_from })
+                .await?;
         }
         Ok(())
     }
@@ -221,13 +235,21 @@ impl User {
                     &filled
                 }
                 Err(error) => {
-                    let failure =
-                        Failure { kind: ErrorKind::Template, detail: error.to_string() };
+                    let failure = Failure {
+                        kind: ErrorKind::Template,
+                        detail: error.to_string(),
+                    };
                     return self.finish(plan, index, counts, intended, begin, None, Some(failure));
                 }
             },
         };
-        let flight = InFlight { recorder: &self.recorder, step: index, counts, intended, begin };
+        let flight = InFlight {
+            recorder: &self.recorder,
+            step: index,
+            counts,
+            intended,
+            begin,
+        };
         let sent = self.connection.send(prepared, None).await;
         flight.landed();
         self.count_connects();
@@ -244,7 +266,15 @@ impl User {
                 (None, Some(Failure { kind, detail }))
             }
         };
-        self.finish(plan, index, counts, intended, begin, answer.as_ref(), failure)
+        self.finish(
+            plan,
+            index,
+            counts,
+            intended,
+            begin,
+            answer.as_ref(),
+            failure,
+        )
     }
 
     #[allow(clippy::too_many_arguments)] // All of them are what is known of one request.
@@ -302,7 +332,10 @@ fn judge(step: &Step, session: &mut Session, answer: &Answer) -> Option<Failure>
         crate::capture::CaptureError::Required(_) => ErrorKind::Check,
         _ => ErrorKind::Capture,
     };
-    Some(Failure { kind, detail: format!("{}: {error}", answer.status) })
+    Some(Failure {
+        kind,
+        detail: format!("{}: {error}", answer.status),
+    })
 }
 
 fn was_not_sent(kind: ErrorKind) -> bool {

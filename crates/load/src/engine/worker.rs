@@ -9,11 +9,7 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{
-    plan::Plan,
-    recorder::Recorder,
-    user,
-};
+use super::{plan::Plan, recorder::Recorder, user};
 use crate::cancel::CancelHandle;
 
 /// How often the worker looks whether it is late. A request that comes back meanwhile waits as
@@ -38,12 +34,19 @@ pub(crate) struct Finished {
 
 /// Runs all users of the worker on the current thread.
 pub(crate) fn run(job: Job) -> Result<Finished, io::Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     Ok(runtime.block_on(work(job)))
 }
 
 async fn work(job: Job) -> Finished {
-    let Job { plan, recorder, users, stops: [cancel, dropped] } = job;
+    let Job {
+        plan,
+        recorder,
+        users,
+        stops: [cancel, dropped],
+    } = job;
     let mut tasks = JoinSet::new();
     for number in users {
         tasks.spawn(user::run(Arc::clone(&plan), Arc::clone(&recorder), number));
@@ -80,7 +83,10 @@ async fn work(job: Job) -> Finished {
         }
     }
     tasks.shutdown().await;
-    Finished { cpu_share: cpu.share(), panicked }
+    Finished {
+        cpu_share: cpu.share(),
+        panicked,
+    }
 }
 
 /// Notes lateness, CPU time and active users; true when the run is over.
@@ -91,7 +97,9 @@ fn look(
     now: Instant,
     beat: Instant,
 ) -> bool {
-    let Some(start) = plan.clock.start() else { return false };
+    let Some(start) = plan.clock.start() else {
+        return false;
+    };
     let (steady_from, deadline) = (plan.clock.steady_from(start), plan.clock.deadline(start));
     let mut recorder = recorder.lock().unwrap_or_else(PoisonError::into_inner);
     if now < deadline {

@@ -28,7 +28,9 @@ pub struct Seen {
 
 impl Seen {
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 }
 
@@ -45,7 +47,10 @@ where
     let (seen, handler) = (Arc::clone(&log), Arc::new(handler));
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async move {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             sender.send(listener.local_addr().unwrap()).unwrap();
@@ -62,8 +67,9 @@ where
                             Ok::<_, Infallible>(answer.map(|body| Full::new(Bytes::from(body))))
                         }
                     });
-                    let _ =
-                        http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                    let _ = http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
                 });
             }
         });
@@ -74,7 +80,11 @@ where
 async fn read(request: Request<hyper::body::Incoming>) -> Seen {
     let at = std::time::Instant::now();
     let (parts, body) = request.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body
+        .collect()
+        .await
+        .map(|body| body.to_bytes())
+        .unwrap_or_default();
     Seen {
         method: parts.method.to_string(),
         path: parts.uri.path_and_query().unwrap().to_string(),
@@ -85,7 +95,10 @@ async fn read(request: Request<hyper::body::Incoming>) -> Seen {
 }
 
 pub fn answer(status: u16, body: &str) -> Response<String> {
-    Response::builder().status(status).body(body.to_owned()).unwrap()
+    Response::builder()
+        .status(status)
+        .body(body.to_owned())
+        .unwrap()
 }
 
 pub fn get(name: &str, path: &str) -> Step {
@@ -93,7 +106,10 @@ pub fn get(name: &str, path: &str) -> Step {
 }
 
 pub fn post(name: &str, path: &str, json: &serde_json::Value) -> Step {
-    Step { body: Some(JsonTemplate::parse(json).unwrap()), ..step(name, http::Method::POST, path) }
+    Step {
+        body: Some(JsonTemplate::parse(json).unwrap()),
+        ..step(name, http::Method::POST, path)
+    }
 }
 
 fn step(name: &str, method: http::Method, path: &str) -> Step {
@@ -115,7 +131,10 @@ pub fn capture(mut step: Step, name: &str, path: &str) -> Step {
 }
 
 pub fn header(mut step: Step, name: &'static str, value: &str) -> Step {
-    step.headers.push((http::HeaderName::from_static(name), Template::parse(value).unwrap()));
+    step.headers.push((
+        http::HeaderName::from_static(name),
+        Template::parse(value).unwrap(),
+    ));
     step
 }
 
@@ -124,7 +143,18 @@ pub fn scenario(target: SocketAddr, steps: Vec<Step>) -> Scenario {
     let tasks = steps
         .iter()
         .enumerate()
-        .map(|(index, step)| Task { name: step.name.clone(), weight: 1, steps: vec![index] })
+        .map(|(index, step)| Task {
+            name: step.name.clone(),
+            weight: 1,
+            steps: vec![index],
+        })
         .collect();
-    Scenario { target, steps, setup: Vec::new(), tasks, rows: None, constants: Vec::new() }
+    Scenario {
+        target,
+        steps,
+        setup: Vec::new(),
+        tasks,
+        rows: None,
+        constants: Vec::new(),
+    }
 }
