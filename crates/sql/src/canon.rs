@@ -588,6 +588,20 @@ impl Form for Readable {
     }
 }
 
+/// Keywords that are called like functions.
+fn is_call(word: &[u8]) -> bool {
+    [
+        b"any".as_slice(),
+        b"cast",
+        b"left",
+        b"replace",
+        b"right",
+        b"some",
+    ]
+    .iter()
+    .any(|known| word.eq_ignore_ascii_case(known))
+}
+
 /// Whether a space stands between two pieces. Where there is none, the two must read
 /// back as the same two tokens.
 fn spaced(previous: Piece<'_>, piece: Piece<'_>) -> bool {
@@ -603,6 +617,7 @@ fn spaced(previous: Piece<'_>, piece: Piece<'_>) -> bool {
     match (previous, piece) {
         (_, Piece::Mark(Comma | RightParen | RightBracket | Semicolon)) => false,
         (Piece::Mark(LeftParen | LeftBracket), _) => false,
+        (Piece::Word(word), Piece::Mark(LeftParen)) => is_keyword(word) && !is_call(word),
         (_, Piece::Mark(LeftParen)) => !after_name,
         (Piece::Word(word), Piece::Mark(LeftBracket)) => {
             is_keyword(word) && !word.eq_ignore_ascii_case(b"array")

@@ -78,6 +78,18 @@ fn rewrite_one(tokens: &Tokens<'_>, index: usize, dialect: Dialect, text: &mut S
             if tokens.word(index, "IS") {
                 return rewrite_is(tokens, index, text);
             }
+            if tokens.word(index, "ISNULL") {
+                text.push_str("IS NULL");
+                return index + 1;
+            }
+            // One negated pattern is like another: no index serves it.
+            if tokens.word(index, "NOT") && tokens.any_word(index + 1, &PATTERNS) {
+                text.push_str("NOT LIKE");
+                return index + 2;
+            }
+            if tokens.word(index, "IN") && tokens.name(index + 1).is_some() {
+                return rewrite_in(tokens, index, text);
+            }
             text.push_str(tokens.text(index));
             index + 1
         }
@@ -86,6 +98,28 @@ fn rewrite_one(tokens: &Tokens<'_>, index: usize, dialect: Dialect, text: &mut S
             index + 1
         }
     }
+}
+
+/// SQLite's pattern operators that the parser does not know negated.
+const PATTERNS: [&str; 3] = ["GLOB", "MATCH", "REGEXP"];
+
+/// SQLite's `a IN t` and `a IN f(..)` name a table where others want a query.
+fn rewrite_in(tokens: &Tokens<'_>, index: usize, text: &mut String) -> usize {
+    let mut end = index + 2;
+    while tokens.is(end, TokenKind::Dot) {
+        end += 2;
+    }
+    if tokens.is(end, TokenKind::LeftParen) {
+        end = tokens.after(end);
+    }
+    text.push_str("IN (SELECT * FROM ");
+    for at in index + 1..end.min(tokens.len()) {
+        let placeholder = tokens.is(at, TokenKind::Placeholder);
+        text.push_str(if placeholder { "?" } else { tokens.text(at) });
+        text.push(' ');
+    }
+    text.push(')');
+    end
 }
 
 /// SQLite's `a IS 1` and `a IS NOT ?` compare any two values, and nulls as values.

@@ -109,11 +109,25 @@ pub fn structure(
 ) -> Result<Structure, StructureError> {
     let text = readable_by_parser(sql, dialect).map_err(StructureError::Parse)?;
     let statements = Parser::parse_sql(grammar(dialect), &text)
-        .map_err(|error| StructureError::Parse(error.to_string()))?;
+        .map_err(|error| StructureError::Parse(without_values(&error.to_string())))?;
     match statements.as_slice() {
         [statement] => Ok(Walk::of(statement, dialect, columns)),
         other => Err(StructureError::Count(other.len())),
     }
+}
+
+/// The parser's message without the constant it stopped at, which may be a user's value.
+fn without_values(message: &str) -> String {
+    let Some((before, rest)) = message.split_once("found: ") else {
+        return message.to_owned();
+    };
+    let place = rest.rfind(" at Line").map_or("", |at| &rest[at..]);
+    let found = rest.strip_suffix(place).unwrap_or(rest);
+    let plain = found == "EOF"
+        || found
+            .chars()
+            .all(|c| c.is_alphabetic() || "_().,;".contains(c));
+    format!("{before}found: {}{place}", if plain { found } else { "…" })
 }
 
 fn grammar(dialect: Dialect) -> &'static dyn Grammar {
@@ -427,5 +441,22 @@ mod tests {
         let chain = format!("SELECT 1 WHERE {} 1", "1 = 1 AND ".repeat(2000));
         assert!(matches!(error(&chain), Err(StructureError::Parse(_))));
         assert_eq!(error("BEGIN"), Ok(Structure::default()));
+    }
+
+    #[test]
+    fn an_error_does_not_tell_values() {
+        for sql in [
+            "SELECT a FROM t WHERE 'secret' 'secret'",
+            "SELECT a FROM t secret 4711 4711",
+        ] {
+            let message = structure(sql, Dialect::Postgres, &columns)
+                .expect_err("two values in a row are no condition")
+                .to_string();
+            assert!(
+                !message.contains("'secret'") && !message.contains("4711"),
+                "{message}"
+            );
+            assert!(message.contains("Line: 1"), "{message}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Statements as drivers and ORMs really send them, and what becomes of them.
 
-use speedwell_sql::{Dialect, Memo, fingerprint, normalize, tags};
+use speedwell_sql::{Dialect, Memo, fingerprint, normalize, structure, tags};
 
 use Dialect::{MySql, Postgres, Sqlite};
 
@@ -20,7 +20,7 @@ const STATEMENTS: [(Dialect, &str, &str); 26] = [
     (
         Postgres,
         "select * from images where flyer_id = any($1::bigint[])",
-        "SELECT * FROM images WHERE flyer_id = ANY (?::bigint[])",
+        "SELECT * FROM images WHERE flyer_id = ANY(?::bigint[])",
     ),
     (
         Sqlite,
@@ -299,4 +299,72 @@ fn threads_share_a_memo() {
         }
     });
     assert!(memo.len() <= 64);
+}
+
+#[test]
+fn the_structure_of_statements_that_services_send_is_read() {
+    let both = [
+        "SELECT f.id, f.title, json_group_array(json_object('id', i.id, 'url', i.url)) FROM flyers f LEFT JOIN images i ON i.flyer_id = f.id WHERE f.is_active = TRUE GROUP BY f.id ORDER BY f.created_at DESC LIMIT $1",
+        "SELECT count(*) FILTER (WHERE a) OVER (PARTITION BY b ORDER BY c ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) FROM t",
+        "INSERT INTO t (a) VALUES ($1) ON CONFLICT (a) DO UPDATE SET b = excluded.b WHERE t.b < excluded.b RETURNING id",
+        "INSERT INTO t (a) VALUES ($1) ON CONFLICT DO NOTHING",
+        "INSERT INTO t DEFAULT VALUES",
+        "WITH RECURSIVE c AS (SELECT 1 AS n UNION ALL SELECT n+1 FROM c WHERE n < 10) SELECT * FROM c",
+        "UPDATE t SET (a, b) = ($1, $2) WHERE id = $3",
+        "UPDATE t AS x SET a = a + 1 WHERE x.id = $1 RETURNING *",
+        "DELETE FROM t WHERE rowid IN (SELECT rowid FROM t LIMIT 5)",
+        "SELECT a FROM t WHERE EXISTS (SELECT 1 FROM u WHERE u.t_id = t.id) AND NOT EXISTS (SELECT 1 FROM v WHERE v.t_id = t.id)",
+        "SELECT a FROM t UNION SELECT b FROM u ORDER BY 1 LIMIT 3",
+        "SELECT CASE WHEN a THEN 1 ELSE 2 END FROM t WHERE date(created_at) = $1 ORDER BY a NULLS LAST",
+        "SELECT a FROM (SELECT a, row_number() OVER (PARTITION BY b ORDER BY c DESC) AS rn FROM t) s WHERE rn <= 3",
+        "SELECT a FROM t WHERE (created_at < $1 OR (created_at = $1 AND id < $2)) AND x = 1",
+        "SELECT DISTINCT a FROM t WHERE b LIKE $1 ESCAPE '\\'",
+    ];
+    let postgres = [
+        "SELECT DISTINCT ON (a) a, b FROM t ORDER BY a, b DESC",
+        "SELECT id FROM jobs WHERE state = 'q' ORDER BY id FOR UPDATE SKIP LOCKED LIMIT 1",
+        "SELECT id FROM jobs WHERE state = 'q' ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED",
+        "SELECT * FROM t, LATERAL (SELECT * FROM u WHERE u.a = t.a LIMIT 3) x",
+        "SELECT * FROM t CROSS JOIN LATERAL unnest(t.tags) AS tag",
+        "SELECT a FROM t WHERE payload @> '{\"a\":1}' AND payload ? 'k' AND tags && ARRAY['a'] AND created_at > now() - interval '7 days'",
+        "SELECT json_agg(row_to_json(x)) FROM (SELECT a FROM t WHERE b = ANY($1)) x",
+        "SELECT ts_rank(v, q) FROM docs, to_tsquery('english', $1) q WHERE v @@ q",
+        "INSERT INTO t SELECT * FROM unnest($1::int[], $2::text[])",
+        "SELECT a FROM t WHERE b ~ '^x' AND c::date = $1 AND d AT TIME ZONE 'utc' < $2",
+        "SELECT nextval('s'), currval('s'), EXTRACT(EPOCH FROM now())",
+        "SELECT * FROM t TABLESAMPLE SYSTEM (1)",
+        "SELECT a FROM t OFFSET 5 ROWS FETCH NEXT 10 ROWS ONLY",
+        "SELECT grouping(a) FROM t GROUP BY ROLLUP (a, b)",
+        "SELECT (payload->>'a')::int FROM t WHERE payload->>'b' = $1 AND payload #>> '{a,b}' = 'x'",
+    ];
+    let sqlite = [
+        "INSERT OR IGNORE INTO t (a) VALUES (?)",
+        "REPLACE INTO t (a) VALUES (?)",
+        "SELECT * FROM t WHERE t MATCH ? ORDER BY rank",
+        "SELECT rowid, * FROM t WHERE a IS NOT ?1",
+        "SELECT value ->> '$.a' FROM json_each(?) WHERE json_extract(value, '$.b') = 1",
+        "SELECT a FROM t LIMIT 5, 10",
+        "SELECT a FROM [my table] WHERE \"b c\" = `d`",
+        "SELECT a FROM t WHERE a == 1 AND b NOTNULL AND c ISNULL",
+        "SELECT group_concat(a, ',') FROM t WHERE b COLLATE NOCASE = ? AND c NOT GLOB 'x*'",
+        "SELECT x'00', 1e3, 0xff FROM t WHERE a REGEXP 'x'",
+        "SELECT f.id FROM flyers AS f INDEXED BY ix_f WHERE f.id IN (?, ?)",
+        "SELECT a FROM t WHERE a IN u",
+        "SELECT CAST(a AS INTEGER) FROM t WHERE likelihood(a = 1, 0.5) AND +b = 2",
+        "SELECT a FROM t WHERE b IS NOT DISTINCT FROM ?",
+        "UPDATE OR REPLACE t SET a = 1 WHERE b = 2",
+        "DELETE FROM t WHERE a = 1 ORDER BY b LIMIT 1",
+    ];
+    for (dialect, own) in [(Postgres, &postgres[..]), (Sqlite, &sqlite[..])] {
+        for sql in both.iter().chain(own) {
+            let found = structure(sql, dialect, &|_| Vec::new());
+            assert!(found.is_ok(), "{sql}: {found:?}");
+        }
+    }
+    for (dialect, sql, normal) in STATEMENTS {
+        if !normal.contains(';') && !sql.contains("never closed") && !sql.ends_with("(1, 2") {
+            let found = structure(sql, dialect, &|_| Vec::new());
+            assert!(found.is_ok(), "{sql}: {found:?}");
+        }
+    }
 }
