@@ -46,7 +46,7 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// Runs `use_form` on the canonical bytes of `sql`.
+/// Runs `use_scratch` on this thread's buffers.
 fn with_scratch<T>(use_scratch: impl FnOnce(&mut Scratch) -> T) -> T {
     SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
         Ok(mut scratch) => use_scratch(&mut scratch),
