@@ -19,14 +19,9 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 
-use self::{
-    plan::Plan,
-    recorder::{Failure, Recorder},
-    worker::Finished,
-};
+use self::{plan::Plan, recorder::Recorder, worker::Finished};
 use crate::{
     cancel::CancelHandle,
-    failure::ErrorKind,
     histogram::Histogram,
     options::{LoadOptions, Model},
     outcome::{ClientHealth, Outcome, Phase, Progress, Second, StepOutcome, TaskOutcome},
@@ -70,7 +65,10 @@ pub async fn run(
     let dropped = StopWhenDropped(CancelHandle::new());
     let mut recorders = Vec::new();
     let mut finished = Vec::new();
-    for worker in 0..options.workers {
+    let users = options.model.users();
+    // A thread without users would only dilute the share of CPU that the others use.
+    let workers = options.workers.min(users);
+    for worker in 0..workers {
         let recorder = Arc::new(Mutex::new(Recorder::new(&plan)));
         let (sender, receiver) = oneshot::channel();
         let job = worker::Job {
@@ -299,9 +297,4 @@ fn timeline(mut seconds: Vec<Second>, planned: Duration) -> Vec<Second> {
         seconds.pop();
     }
     seconds
-}
-
-/// Adds an error to a count by kind, with a sample when it is the first.
-fn count(failure: &Failure, errors: &mut std::collections::BTreeMap<ErrorKind, u64>) {
-    *errors.entry(failure.kind).or_default() += 1;
 }

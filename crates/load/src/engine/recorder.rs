@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{count, plan::Plan};
+use super::plan::Plan;
 use crate::{
     connection::Answer,
     failure::ErrorKind,
@@ -201,7 +201,7 @@ impl Recorder {
             } else {
                 &mut record.ramp_errors
             };
-            count(&failure, errors);
+            *errors.entry(failure.kind).or_default() += 1;
             record
                 .first_error
                 .get_or_insert((finished.end, failure.detail));
@@ -229,24 +229,18 @@ impl Recorder {
             Some(service) => format!("still unanswered after {:.1} s", service.as_secs_f64()),
             None => format!("due for {:.1} s and never begun", response.as_secs_f64()),
         };
-        let failure = Failure {
-            kind: ErrorKind::OpenAtEnd,
-            detail,
-        };
         if counts {
             record.requests += 1;
             record.response.record(response);
             if let Some(service) = service {
                 record.service.record(service);
             }
-            count(&failure, &mut record.errors);
+            *record.errors.entry(ErrorKind::OpenAtEnd).or_default() += 1;
         } else {
             record.in_ramp += 1;
-            count(&failure, &mut record.ramp_errors);
+            *record.ramp_errors.entry(ErrorKind::OpenAtEnd).or_default() += 1;
         }
-        record
-            .first_error
-            .get_or_insert((Instant::now(), failure.detail));
+        record.first_error.get_or_insert((Instant::now(), detail));
     }
 
     /// Counts a timer that fired late in the steady time.

@@ -39,20 +39,13 @@ struct User {
     recorder: Arc<Mutex<Recorder>>,
 }
 
-/// Whether requests always count, or only in the steady time.
+/// When a task should begin.
 #[derive(Clone, Copy)]
-enum Part {
-    Setup,
-    Task { steady_from: Instant },
-}
-
-impl Part {
-    fn counts(self, intended: Instant) -> bool {
-        match self {
-            Self::Setup => true,
-            Self::Task { steady_from } => intended >= steady_from,
-        }
-    }
+struct Turn {
+    /// By the schedule: decides whether it belongs to the steady time.
+    due: Instant,
+    /// What its first request is counted from: `due`, unless the client's own timer was late.
+    intended: Instant,
 }
 
 /// The whole life of user `number`.
@@ -83,7 +76,11 @@ impl User {
         while Instant::now() < deadline {
             let task = plan.next_task(&mut self.session);
             let now = Instant::now();
-            let result = self.task(plan, task, now, steady_from, deadline).await;
+            let turn = Turn {
+                due: now,
+                intended: now,
+            };
+            let result = self.task(plan, task, turn, steady_from, deadline).await;
             let mut pause = self.session.draw_pause(plan.think());
             if result.is_err_and(was_not_sent) {
                 pause = pause.max(UNSENT_PAUSE);
@@ -128,7 +125,7 @@ impl User {
                 due
             };
             if self
-                .task(plan, task, intended, steady_from, end)
+                .task(plan, task, Turn { due, intended }, steady_from, end)
                 .await
                 .is_err()
             {
@@ -183,34 +180,36 @@ impl User {
 
     async fn setup_steps(&mut self, plan: &Plan) -> Result<(), ErrorKind> {
         for &step in &plan.scenario.setup {
-            self.step(plan, step, Instant::now(), Part::Setup).await?;
+            self.step(plan, step, Instant::now(), true).await?;
         }
         Ok(())
     }
 
-    /// Takes the steps of a task; the first is counted from `intended`, each other one from the
-    /// end of the one before.
+    /// Takes the steps of a task; the first is counted from its turn, each other one from the end
+    /// of the one before.
     async fn task(
         &mut self,
         plan: &Plan,
         task: usize,
-        intended: Instant,
+        turn: Turn,
         steady_from: Instant,
         until: Instant,
     ) -> Result<(), ErrorKind> {
         {
             let mut recorder = self.record();
             recorder.begun[task] += 1;
-            recorder.begun_steady += u64::from(intended >= steady_from);
+            recorder.begun_steady += u64::from(turn.due >= steady_from);
         }
-        let mut intended = intended;
+        let Turn {
+            mut due,
+            mut intended,
+        } = turn;
         for (position, &step) in plan.scenario.tasks[task].steps.iter().enumerate() {
-            if position > 0 && intended >= until {
+            if position > 0 && due >= until {
                 break;
             }
-            intended = self
-                .step(plan, step, intended, Part::Task { steady_from })
-                .await?;
+            intended = self.step(plan, step, intended, due >= steady_from).await?;
+            due = intended;
         }
         Ok(())
     }
@@ -221,10 +220,9 @@ impl User {
         plan: &Plan,
         index: usize,
         intended: Instant,
-        part: Part,
+        counts: bool,
     ) -> Result<Instant, ErrorKind> {
         let step = &plan.scenario.steps[index];
-        let counts = part.counts(intended);
         let begin = Instant::now();
         let filled;
         let prepared = match &plan.ready[index] {
