@@ -203,6 +203,15 @@ async fn lookups_and_keyset_pages_are_healthy() {
         "SELECT * FROM words WHERE words MATCH $1",
         "SELECT value FROM json_each($1)",
         "DELETE FROM favorites WHERE user_id = $1 AND flyer_id = $2",
+        "SELECT f.*, EXISTS (SELECT 1 FROM favorites v WHERE v.user_id = ? AND v.flyer_id = f.id) \
+         FROM flyers f WHERE f.id = ?",
+        "SELECT * FROM flyers f WHERE f.is_active = 1 \
+         AND EXISTS (SELECT 1 FROM images i WHERE i.flyer_id = f.id) \
+         ORDER BY created_at DESC, id DESC LIMIT 20",
+        "UPDATE flyers SET is_active = 0 WHERE id IN (SELECT id FROM flyers \
+         WHERE is_active = 1 AND created_at < ? LIMIT 500)",
+        "SELECT creator_id, COUNT(*) FROM flyers WHERE creator_id IN (?+) GROUP BY creator_id",
+        "SELECT MAX(created_at) FROM flyers",
     ] {
         scratch.assert_healthy(sql).await;
     }
@@ -233,6 +242,11 @@ async fn sorting_a_range_or_ties_is_possibly_a_fault() {
     for sql in [
         "SELECT * FROM flyers WHERE latitude BETWEEN $1 AND $2 ORDER BY created_at DESC LIMIT 20",
         "SELECT * FROM flyers WHERE is_active = $1 ORDER BY created_at DESC, title LIMIT 20",
+        // Duplicates are dropped as rows come; the limit stops both.
+        "SELECT DISTINCT f.id FROM flyers f JOIN images i ON i.flyer_id = f.id \
+         WHERE f.is_active = 1 ORDER BY f.created_at DESC LIMIT 20",
+        "SELECT u.name, (SELECT f.title FROM flyers f WHERE f.creator_id = u.id \
+         ORDER BY f.title LIMIT 1) FROM users u WHERE u.id = $1",
     ] {
         let faults = scratch.faults(sql).await;
         assert_eq!(

@@ -78,8 +78,8 @@ fn in_block(context: &LintContext<'_>, block: &[PlanNode], position: usize) -> O
 /// How sure it is that the step reads everything; `None` if it does not.
 fn certainty(context: &LintContext<'_>, block: &[PlanNode], node: &PlanNode) -> Option<Certainty> {
     let sorts = |node: &PlanNode| {
-        use SortReason::{Distinct, Group, Order};
-        matches!(node.operation, Operation::Sort(Order | Group | Distinct))
+        use SortReason::{Group, Order};
+        matches!(node.operation, Operation::Sort(Order | Group))
     };
     // A sort needs all rows before it gives the first, so that no LIMIT stops the walk below it.
     let stops = context.has_limit() && !block.iter().any(sorts);

@@ -35,7 +35,7 @@ impl Fault for UnboundedSort {
     fn sentence(&self) -> String {
         let rows = match self.reach {
             Reach::Open => format!("all matching rows of {}", self.table),
-            Reach::Range | Reach::Bounded => format!("a range of rows of {}", self.table),
+            Reach::Range | Reach::Bounded => format!("some rows of {}", self.table),
         };
         let why = match self.reason {
             SortReason::Order => "are sorted before the first one is returned",
@@ -87,6 +87,8 @@ fn sorted(
     let certainty = match (reached.reach, reason) {
         (Reach::Bounded, _) => return None,
         (Reach::Range, _) => Certainty::Possible,
+        // Duplicates are dropped as rows come, so that a LIMIT may stop it early.
+        (Reach::Open, SortReason::Distinct) if context.has_limit() => Certainty::Possible,
         (Reach::Open, SortReason::OrderTail | SortReason::Aggregate | SortReason::Other) => {
             Certainty::Possible
         }
