@@ -1,6 +1,6 @@
 //! Listening, the service's own pages (`/health`, `/metrics`, …) and an orderly end.
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{future::Future, io::ErrorKind, net::SocketAddr, time::Duration};
 
 use axum::{
     Json, Router,
@@ -22,14 +22,12 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address} (LISTEN): {source}; {remedy}")]
+    #[error("cannot listen on {address} (LISTEN): {reason}")]
     Listen {
         /// Which address.
         address: SocketAddr,
-        /// What the system says.
-        source: std::io::Error,
-        /// What to do.
-        remedy: &'static str,
+        /// What the system says and what to do.
+        reason: String,
     },
     /// Signals cannot be received, or the listener broke.
     #[error("the server stopped: {0}")]
@@ -99,16 +97,16 @@ async fn description(State(own): State<Own>) -> Response {
 pub async fn listen(config: &Config) -> Result<TcpListener, ServeError> {
     TcpListener::bind(config.listen)
         .await
-        .map_err(|source| ServeError::Listen {
+        .map_err(|error| ServeError::Listen {
             address: config.listen,
-            remedy: match source.kind() {
-                std::io::ErrorKind::AddrInUse => {
+            reason: match error.kind() {
+                ErrorKind::AddrInUse => {
                     "address in use; stop the other process or set LISTEN to another port"
+                        .to_owned()
                 }
-                std::io::ErrorKind::PermissionDenied => "choose a port above 1023",
-                _ => "set LISTEN to an address of this machine",
+                ErrorKind::PermissionDenied => "not permitted; choose a port above 1023".to_owned(),
+                _ => format!("{error}; set LISTEN to an address of this machine"),
             },
-            source,
         })
 }
 
@@ -163,4 +161,23 @@ pub fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, ServeE
             _ = interrupt.recv() => {}
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_in_use_is_said_with_the_variable_and_what_to_do() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        let config =
+            Config::from_lookup("test", |name| (name == "LISTEN").then(|| address.clone()))
+                .unwrap();
+        let error = listen(&config).await.unwrap_err().to_string();
+        let expected = format!(
+            "cannot listen on {address} (LISTEN): address in use; stop the other process or set LISTEN to another port"
+        );
+        assert_eq!(error, expected);
+    }
 }

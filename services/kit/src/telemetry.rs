@@ -1,6 +1,6 @@
 //! Where log lines and traces go.
 
-use std::{sync::Arc, time::Duration};
+use std::{io::IsTerminal as _, sync::Arc, time::Duration};
 
 use speedwell_trace::{LogSink, Options, Sink, otlp::OtlpSink};
 use tracing_subscriber::{
@@ -29,7 +29,9 @@ pub fn start(config: &Config) -> Result<Telemetry, ConfigError> {
         problem: error.to_string(),
         remedy: "write it like info or warn,flyers=debug".to_owned(),
     })?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let lines = match config.log_format {
         LogFormat::Pretty => lines.with_filter(filter).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
