@@ -5,6 +5,7 @@
 //! that is away costs spans, never a request.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -378,9 +379,13 @@ impl Sender {
 
     fn client_span(&mut self, request: &Request, statement: &Statement) -> Span {
         let summary = self.summary(statement);
+        let query = match self.shared.options.literals {
+            true => Cow::Borrowed(&*statement.text),
+            false => showable_text(statement),
+        };
         let mut attributes = vec![
             text("db.system.name", system_name(statement.dialect)),
-            text("db.query.text", &showable_text(statement)),
+            text("db.query.text", &query),
             text("db.query.summary", &summary),
         ];
         if let Some(rows) = statement.rows_returned {

@@ -200,6 +200,16 @@ fn a_batch_is_no_loop() {
     }));
     assert!(seen.findings.is_empty(), "{:#?}", seen.findings);
     assert!(reason(&seen, FindingKind::NPlusOne).contains("batch"));
+    let in_text = |made: Made, i: u64| {
+        made.read(
+            &format!(
+                "SELECT title FROM books WHERE author_id IN ({i}, {})",
+                i + 50
+            ),
+            6,
+        )
+    };
+    assert!(look(request("/").each(6, in_text)).findings.is_empty());
 }
 
 #[test]

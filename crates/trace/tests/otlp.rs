@@ -202,6 +202,25 @@ fn a_request_becomes_a_server_span_with_a_client_span_per_statement() {
 }
 
 #[test]
+fn literals_are_sent_only_where_they_were_asked_for() {
+    let (address, received) = collector();
+    let sink = OtlpSink::start(OtlpOptions {
+        literals: true,
+        ..options(&address)
+    })
+    .unwrap();
+    let text = "SELECT value FROM settings WHERE name = 'currency'";
+    give(
+        &sink,
+        &Arc::new(request("/price").run(statement(text)).done()),
+    );
+    assert!(sink.flush(Duration::from_secs(10)));
+    let message = received.recv_timeout(Duration::from_secs(10)).unwrap();
+    let spans = &message.resource_spans[0].scope_spans[0].spans;
+    assert_eq!(string(&spans[1], "db.query.text").as_deref(), Some(text));
+}
+
+#[test]
 fn what_waits_is_sent_after_the_delay_and_when_the_sink_is_dropped() {
     let (address, received) = collector();
     let sink = OtlpSink::start(OtlpOptions {

@@ -128,23 +128,24 @@ fn all_written_between(view: &View<'_>, siblings: &[usize]) -> bool {
         .all(|pair| view.written_between(pair[0], pair[1]))
 }
 
-/// Whether the list of values that makes the statement a batch is given from outside. A list of
-/// constants (`status IN ('new', 'open')`) beside `owner = $1` is no batch.
+/// Whether the list that makes the statement a batch changes from one execution to the next. A list
+/// of constants (`status IN ('new', 'open')`) beside `owner = $1` does not. Where the values stand
+/// in the text, constants and values look alike, and the benefit of the doubt goes to the batch.
 fn is_batch(run: &super::Run<'_>) -> bool {
+    if run.statement.values == Values::InText {
+        return true;
+    }
     let no_columns = |_: &str| Vec::new();
     let Ok(structure) = structure(&run.statement.text, run.statement.dialect, &no_columns) else {
         return true;
     };
-    let lists: Vec<_> = structure
+    let mut lists = structure
         .predicates
         .iter()
-        .filter(|p| p.comparison == Comparison::In)
-        .collect();
-    let constant = |operand: &Operand| match operand {
-        Operand::Literal(_) => true,
-        Operand::Placeholder | Operand::Column { .. } | Operand::Expression => false,
-    };
-    lists.is_empty() || !lists.iter().all(|list| constant(&list.operand))
+        .filter(|p| p.comparison == Comparison::In);
+    let is_constant = |operand: &Operand| matches!(operand, Operand::Literal(_));
+    let mut constants = lists.clone().filter(|list| is_constant(&list.operand));
+    constants.next().is_none() || lists.any(|list| !is_constant(&list.operand))
 }
 
 /// Whether the statement reads page after page of one list: it has a limit, and nothing in it is
