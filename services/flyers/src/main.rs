@@ -48,7 +48,7 @@ fn main() -> ExitCode {
             // The only place where the program speaks outside its log.
             #[allow(clippy::print_stderr)]
             {
-                eprintln!("flyers: {error:#}");
+                eprintln!("flyers: {error}");
             }
             ExitCode::from(2)
         }

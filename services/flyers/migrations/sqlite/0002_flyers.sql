@@ -32,15 +32,16 @@ CREATE INDEX flyers_validity ON flyers (publication_date, expiration_date);
 
 -- Indexes that the feeds walk, each covering: a row is read only once it is known
 -- to be shown. They are partial on the bare column, which SQLite matches only for
--- the literal text WHERE is_active; the statements pin them by name.
+-- the literal text WHERE is_active; the statements pin them by name. That they hold
+-- is_active too looks idle and is not: without it SQLite reads the row to look.
 CREATE INDEX flyers_live_recent ON flyers
-    (created_at DESC, id DESC, publication_date, expiration_date, latitude, longitude)
+    (created_at DESC, id DESC, publication_date, expiration_date, latitude, longitude, is_active)
     WHERE is_active;
 CREATE INDEX flyers_live_creator ON flyers
-    (creator_id, created_at DESC, id DESC, publication_date, expiration_date, latitude, longitude)
+    (creator_id, created_at DESC, id DESC, publication_date, expiration_date, latitude, longitude, is_active)
     WHERE is_active;
 CREATE INDEX flyers_live_place ON flyers
-    (latitude, longitude, publication_date, expiration_date, created_at, id)
+    (latitude, longitude, publication_date, expiration_date, created_at, id, is_active)
     WHERE is_active;
 
 -- A creator's own lists, expired and scheduled flyers included.
@@ -89,7 +90,7 @@ CREATE TABLE flyer_categories (
     PRIMARY KEY (flyer_id, category_id)
 );
 CREATE INDEX flyer_categories_live ON flyer_categories
-    (category_id, created_at DESC, flyer_id DESC, publication_date, expiration_date)
+    (category_id, created_at DESC, flyer_id DESC, publication_date, expiration_date, is_active)
     WHERE is_active;
 -- Deleting a category must not scan.
 CREATE INDEX flyer_categories_category ON flyer_categories (category_id);

@@ -1,7 +1,7 @@
 //! Lists of flyers: the feed and its filters, one creator's flyers.
 //!
-//! A page takes four statements, whatever its size: the flyers with their creators,
-//! the count (numbered pages only), the pictures of the page, the categories of the
+//! A page takes at most four statements, whatever its size: the flyers with their creators,
+//! the count (numbered pages that are not the last), the pictures of the page, the categories of the
 //! page. A search asks the index first how many hits there are: one more.
 
 mod card;
@@ -119,7 +119,9 @@ async fn answer(
         creator_must_exist(state, &filter).await?;
     }
     let count = match page.start {
-        Start::Number(_) => Some(count(state, &filter).await?),
+        Start::Number(_) if more => Some(count(state, &filter).await?),
+        // The last page knows how many there are.
+        Start::Number(_) => Some(page.offset() + i64::try_from(rows.len()).unwrap_or(i64::MAX)),
         Start::Cursor(_) => None,
     };
     let cards = present_all(state, &filter, rows, now, link).await?;

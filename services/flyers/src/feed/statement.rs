@@ -52,8 +52,7 @@ const CARDS: &str = "
 SELECT f.id, f.title, f.caption, f.info_field_1, f.info_field_2,
        f.location_address, f.latitude, f.longitude,
        f.publication_date, f.expiration_date, f.is_active, f.created_at,
-       f.creator_id, u.username, p.name AS creator_name, p.profile_picture AS creator_picture,
-       page.haversine";
+       f.creator_id, u.username, p.name AS creator_name, p.profile_picture AS creator_picture";
 
 const CARDS_FROM: &str = "
 CROSS JOIN flyers AS f
@@ -242,8 +241,13 @@ impl Filter {
         let mut text = Text::new(self);
         let chosen = text.choose(Some(window));
         let viewer = text.value(Value::Int(self.viewer));
+        let haversine = match self.from {
+            Some(_) => "page.haversine",
+            None => "CAST(NULL AS DOUBLE PRECISION)",
+        };
         let sql = format!(
             "{CARDS},
+       {haversine} AS haversine,
        EXISTS (SELECT 1 FROM favorites AS v WHERE v.user_id = {viewer} AND v.flyer_id = f.id) AS is_favorited,
        EXISTS (SELECT 1 FROM follows AS w WHERE w.follower_id = {viewer} AND w.followed_id = f.creator_id) AS is_following
 FROM ({chosen}
@@ -315,7 +319,7 @@ impl<'f> Text<'f> {
         format!("${}", at + 1)
     }
 
-    /// The inner query: `id, created_at, haversine` of a window, or of all up to the
+    /// The inner query: `id, created_at` (and `haversine`, seen from a place) of a window, or of all up to the
     /// limit of the count.
     fn choose(&mut self, window: Option<&Window>) -> String {
         let filter = self.filter;
@@ -360,9 +364,14 @@ impl<'f> Text<'f> {
         let looks_at_flyer = self.filter.search != Search::None || self.filter.from.is_some();
         let category = self.value(Value::Int(Some(category)));
         let haversine = self.haversine();
+        let column = if self.filter.from.is_some() {
+            format!(", {haversine} AS haversine")
+        } else {
+            String::new()
+        };
         let mut sql = format!(
             "
-    SELECT c.flyer_id AS id, c.created_at AS created_at, {haversine} AS haversine
+    SELECT c.flyer_id AS id, c.created_at AS created_at{column}
     FROM flyer_categories AS c INDEXED BY flyer_categories_live{}
     WHERE c.category_id = {category}",
             if looks_at_flyer {
@@ -384,6 +393,11 @@ impl<'f> Text<'f> {
     fn flyers(&mut self, after: &Option<CursorKey>) -> String {
         let filter = self.filter;
         let haversine = self.haversine();
+        let column = if self.filter.from.is_some() {
+            format!(", {haversine} AS haversine")
+        } else {
+            String::new()
+        };
         let near_only = filter.near.is_some() && filter.creator.is_none();
         let (index, narrow) = match (&filter.search, filter.creator) {
             (_, Some(creator)) => {
@@ -404,7 +418,7 @@ impl<'f> Text<'f> {
         };
         let mut sql = format!(
             "
-    SELECT w.id AS id, w.created_at AS created_at, {haversine} AS haversine
+    SELECT w.id AS id, w.created_at AS created_at{column}
     FROM flyers AS w {index}
     WHERE {narrow}"
         );
@@ -494,7 +508,7 @@ impl<'f> Text<'f> {
     /// (which would fail where rounding passes 1), and is the same on both databases.
     fn haversine(&mut self) -> String {
         let Some(from) = self.filter.from else {
-            return "CAST(NULL AS DOUBLE PRECISION)".to_owned();
+            return String::new();
         };
         let lat = self.value(Value::Real(from.lat));
         let lng = self.value(Value::Real(from.lng));

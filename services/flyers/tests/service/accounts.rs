@@ -15,7 +15,7 @@ fn an_account_is_made_once_and_signs_in() {
 
     let again = json!({ "email": "ANN.meier@example.ORG", "password": "Abcdefg1" });
     let conflict = service.post("/api/auth/register", &again);
-    assert_eq!(conflict.expect(409)["fields"]["email"].is_string(), true);
+    assert!(conflict.expect(409)["fields"]["email"].is_string());
 
     let login = service.post("/api/v1/auth/login/", &again).expect(200);
     assert_eq!(login["user_id"], id);

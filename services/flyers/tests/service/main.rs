@@ -1,5 +1,8 @@
 //! The service as a client meets it: the real application on a free port over a SQLite file.
 
+// Clippy knows test functions, not the functions that they share.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod accounts;
 mod faults;
 mod feed;

@@ -61,7 +61,7 @@ fn lists(
         (
             "feed",
             live(),
-            &["SEARCH w USING COVERING INDEX flyers_live_recent ((created_at,id)<(?,?))"],
+            &["SEARCH w USING COVERING INDEX flyers_live_recent (created_at<?)"],
             &[],
         ),
         (
@@ -79,9 +79,7 @@ fn lists(
                 creator: Some(1),
                 ..live()
             },
-            &[
-                "SEARCH w USING COVERING INDEX flyers_live_creator (creator_id=? AND (created_at,id)<(?,?))",
-            ],
+            &["SEARCH w USING COVERING INDEX flyers_live_creator (creator_id=? AND created_at<?)"],
             &[],
         ),
         (
@@ -92,7 +90,7 @@ fn lists(
                 ..live()
             },
             &[
-                "SEARCH w USING COVERING INDEX flyers_creator_recent (creator_id=? AND (created_at,id)<(?,?))",
+                "SEARCH w USING COVERING INDEX flyers_creator_recent (creator_id=? AND created_at<?)",
             ],
             &[],
         ),
@@ -148,7 +146,7 @@ fn lists(
                 search: walk(),
                 ..live()
             },
-            &["SEARCH w USING INDEX flyers_live_recent ((created_at,id)<(?,?))"],
+            &["SEARCH w USING INDEX flyers_live_recent (created_at<?)"],
             &[],
         ),
         (
@@ -181,9 +179,7 @@ fn lists(
                 categories: vec![1],
                 ..live()
             },
-            &[
-                "SEARCH w USING COVERING INDEX flyers_live_creator (creator_id=? AND (created_at,id)<(?,?))",
-            ],
+            &["SEARCH w USING COVERING INDEX flyers_live_creator (creator_id=? AND created_at<?)"],
             &[],
         ),
     ]
