@@ -11,8 +11,8 @@
 )]
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    io::{BufRead, BufReader},
+    net::SocketAddr,
     process::{Child, Command, ExitCode, Stdio},
     sync::Arc,
     time::Duration,
@@ -22,6 +22,7 @@ use rustix::time::{ClockId, clock_gettime};
 use speedwell_load::{
     CancelHandle, Expect, LoadOptions, Model, Scenario, Step, Task, Template, Think, run,
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const CONNECTIONS: usize = 100;
 const ROUNDS: usize = 5;
@@ -175,19 +176,25 @@ fn start_server() -> (Child, SocketAddr) {
     (server, line.trim().parse().unwrap())
 }
 
-/// A canned answer for whatever arrives, without looking at it: one thread for each connection.
+/// A canned answer for whatever arrives, without looking at it. One thread that answers all that
+/// is there before it waits again: a thread for each connection would have the client pay for
+/// waking it.
 fn serve() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    println!("{}", listener.local_addr().unwrap());
-    for stream in listener.incoming().flatten() {
-        std::thread::Builder::new()
-            .stack_size(64 << 10)
-            .spawn(move || answer_all(stream))
-            .unwrap();
-    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        println!("{}", listener.local_addr().unwrap());
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(answer_all(stream));
+        }
+    });
 }
 
-fn answer_all(mut stream: TcpStream) {
+async fn answer_all(mut stream: tokio::net::TcpStream) {
     let answer = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 1024\r\n\r\n{}",
         "x".repeat(1024)
@@ -195,8 +202,8 @@ fn answer_all(mut stream: TcpStream) {
     let _ = stream.set_nodelay(true);
     let mut request = [0; 2048];
     // Neither client pipelines, and a request fits into one packet.
-    while stream.read(&mut request).is_ok_and(|read| read > 0) {
-        if stream.write_all(answer.as_bytes()).is_err() {
+    while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
+        if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
         }
     }
