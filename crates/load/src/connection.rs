@@ -259,16 +259,18 @@ impl Connection {
         *request.uri_mut() = prepared.uri.clone();
         let headers = request.headers_mut();
         *headers = prepared.headers.clone();
-        if !headers.contains_key(header::HOST) {
-            headers.insert(header::HOST, self.host.clone());
+        if let Some(host) = headers.get_mut(header::HOST).filter(|host| host.is_empty()) {
+            *host = self.host.clone();
         }
-        let trace = match traceparent {
-            Some(given) => HeaderValue::try_from(given).ok(),
-            None if headers.contains_key(TRACEPARENT) => None,
-            None => HeaderValue::from_bytes(&random_traceparent(&mut self.ids)).ok(),
-        };
-        if let Some(trace) = trace {
-            headers.insert(TRACEPARENT, trace);
+        if let Some(trace) = headers.get_mut(TRACEPARENT) {
+            let value = match traceparent {
+                Some(given) => HeaderValue::try_from(given).ok(),
+                None if !trace.is_empty() => None,
+                None => HeaderValue::from_bytes(&random_traceparent(&mut self.ids)).ok(),
+            };
+            if let Some(value) = value {
+                *trace = value;
+            }
         }
         request
     }
@@ -415,7 +417,7 @@ impl Alarm {
 }
 
 /// W3C Trace Context.
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Version 0, random trace and span id, sampled.
 fn random_traceparent(rng: &mut impl Rng) -> [u8; 55] {

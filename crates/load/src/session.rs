@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     capture::{CaptureError, ParsedBody},
-    connection::Answer,
+    connection::{Answer, TRACEPARENT},
     options::Think,
     rows::Row,
     scenario::Step,
@@ -75,6 +75,9 @@ impl Session {
         let path = step.path.render_path(self)?;
         let uri = origin_form(&path).ok_or(RenderError::Path)?;
         let mut headers = HeaderMap::with_capacity(step.headers.len() + 8);
+        // Two places that the connection fills: room made here is not made for every request.
+        headers.insert(header::HOST, HeaderValue::from_static(""));
+        headers.insert(TRACEPARENT, HeaderValue::from_static(""));
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
         let body = match &step.body {
