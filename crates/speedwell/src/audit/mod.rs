@@ -375,7 +375,7 @@ impl Stage<'_> {
                 bar.at(
                     now.elapsed,
                     &format!("{} requests, {} errors", now.requests, now.errors),
-                )
+                );
             },
             cancel,
         )

@@ -165,12 +165,13 @@ impl BudgetSpec {
 
     /// The part of the budget that one request can be held against.
     pub(crate) fn of_request(&self) -> speedwell_trace::Budget {
-        let mut budget = speedwell_trace::Budget::default();
-        budget.statements = self.statements;
-        budget.rows = self.rows;
-        budget.rows_per_row = self.rows_per_row;
-        budget.database_time = self.database_ms.map(milliseconds);
-        budget
+        speedwell_trace::Budget {
+            statements: self.statements,
+            rows: self.rows,
+            rows_per_row: self.rows_per_row,
+            database_time: self.database_ms.map(milliseconds),
+            ..speedwell_trace::Budget::default()
+        }
     }
 }
 
