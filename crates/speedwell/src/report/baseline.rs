@@ -123,6 +123,6 @@ mod tests {
             probe.statements = 2;
         }
         after.findings.clear();
-        insta::assert_snapshot!(compare(&before, &after), @r"");
+        insta::assert_snapshot!(compare(&before, &after));
     }
 }

@@ -15,6 +15,7 @@ pub(crate) use self::{
         Bar, Bucket, Exponents, FindingReport, Growth, Latency, LoadReport, ProbeReport, Report,
         RouteReport, ScaleTime, StatementReport, SuppressedReport, VERSION, Verdict, Waterfall,
     },
+    numbers::thousands,
     terminal::{Look, terminal},
 };
 

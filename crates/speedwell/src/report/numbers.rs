@@ -16,7 +16,7 @@ pub(super) fn significant(value: f64) -> String {
 }
 
 /// `1234567` as `1,234,567`.
-pub(super) fn thousands(value: u64) -> String {
+pub(crate) fn thousands(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -9,8 +9,6 @@ use super::{
     FindingReport, Report, RouteReport, Verdict,
     numbers::{exponent, significant, thousands},
 };
-use crate::audit::rows_per_row;
-
 /// How the report may look.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Look {
@@ -123,61 +121,39 @@ impl Page {
     }
 
     fn table(&mut self, report: &Report) {
-        let mut rows = vec![
-            [
-                "",
-                "",
-                "under load, ms",
-                "",
-                "",
-                "one request",
-                "",
-                "growth",
-                "",
-                "",
-            ],
-            [
-                "",
-                "route",
-                "p50",
-                "p95",
-                "p99",
-                "stmts",
-                "rows f/a",
-                "stmts rows time",
-                "budget",
-                "plan",
-            ],
-        ]
-        .into_iter()
-        .map(|row| row.map(str::to_owned))
-        .collect::<Vec<_>>();
+        let mut rows = vec![HEADING.map(str::to_owned)];
         rows.extend(report.routes.iter().map(cells));
-        let widths: Vec<usize> = (0..10)
+        let widths: Vec<usize> = (0..COLUMNS)
             .map(|column| {
-                let cells = rows.iter().skip(1).map(|row| row[column].chars().count());
-                cells.max().unwrap_or(0)
+                rows.iter()
+                    .map(|row| row[column].chars().count())
+                    .max()
+                    .unwrap_or(0)
             })
             .collect();
+        let before = |column: usize| {
+            widths[..column]
+                .iter()
+                .map(|width| width + 2)
+                .sum::<usize>()
+        };
+        let mut groups = String::new();
+        for (column, group) in GROUPS {
+            let space = before(column).saturating_sub(groups.chars().count());
+            groups.push_str(&" ".repeat(space));
+            groups.push_str(group);
+        }
+        self.line(&self.cut(&groups));
         for (index, row) in rows.iter().enumerate() {
-            let mut line = String::new();
-            for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                let text_column = matches!(column, 0 | 1 | 8 | 9) || index == 0;
-                // The heading of a group may run over the columns that it heads.
-                let cell = if index == 0 {
-                    cell.chars().take(*width + 20).collect()
-                } else {
-                    cell.clone()
-                };
-                let space = width.saturating_sub(cell.chars().count());
-                match text_column {
-                    true => line.push_str(&format!("{cell}{}  ", " ".repeat(space))),
-                    false => line.push_str(&format!("{}{cell}  ", " ".repeat(space))),
-                }
-            }
-            let mut line = self.cut(line.trim_end());
+            let line: Vec<String> = row
+                .iter()
+                .zip(&widths)
+                .enumerate()
+                .map(|(c, (cell, width))| aligned(c, cell, *width))
+                .collect();
+            let mut line = self.cut(line.join("  ").trim_end());
             if let Some(route) = index
-                .checked_sub(2)
+                .checked_sub(1)
                 .and_then(|index| report.routes.get(index))
             {
                 let word = word(route.verdict);
@@ -311,7 +287,27 @@ impl Page {
     }
 }
 
-fn cells(route: &RouteReport) -> [String; 10] {
+/// Columns of the table of routes.
+const COLUMNS: usize = 12;
+const HEADING: [&str; COLUMNS] = [
+    "", "route", "p50", "p95", "p99", "stmts", "rows f/a", "stmts", "rows", "time", "plan",
+    "budget",
+];
+/// Headings over several columns, each with the first of them.
+const GROUPS: [(usize, &str); 3] = [(2, "under load, ms"), (5, "one request"), (7, "growth")];
+/// A longer plan is in the report's other forms.
+const PLAN_WIDTH: usize = 34;
+
+/// Texts to the left, numbers to the right.
+fn aligned(column: usize, cell: &str, width: usize) -> String {
+    match column {
+        0 | 1 | 10 => format!("{cell:<width$}"),
+        11 => cell.to_owned(),
+        _ => format!("{cell:>width$}"),
+    }
+}
+
+fn cells(route: &RouteReport) -> [String; COLUMNS] {
     let latency = route.latency.as_ref();
     let ms = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), significant);
     let probe = route.probes.last();
@@ -333,34 +329,38 @@ fn cells(route: &RouteReport) -> [String; 10] {
                 )
             },
         ),
-        format!(
-            "{:>5} {:>4} {:>4}",
-            exponent(growth.statements),
-            exponent(growth.rows),
-            exponent(growth.time)
-        ),
+        exponent(growth.statements),
+        exponent(growth.rows),
+        exponent(growth.time),
+        shortened(&route.plan, PLAN_WIDTH),
         budget(route),
-        route.plan.clone(),
     ]
 }
 
+fn shortened(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width - 1).chain(['…']).collect()
+}
+
+/// The limits of a route and who asks for them.
 fn budget(route: &RouteReport) -> String {
     let budget = &route.budget;
     let mut limits = Vec::new();
-    if let Some(limit) = budget.p95_ms {
-        limits.push(format!("p95 {limit} ms"));
-    }
-    if let Some(limit) = budget.statements {
-        limits.push(format!("{limit} stmts"));
-    }
-    if let Some(limit) = budget.rows_per_row {
-        let is = route.probes.iter().map(rows_per_row).fold(0.0, f64::max);
-        limits.push(format!("{is:.1} of {limit} rows/row"));
-    }
-    if let Some(source) = &budget.source {
-        limits.push(format!("[{source}]"));
-    }
-    limits.join(", ")
+    limits.extend(budget.p95_ms.map(|limit| format!("p95 {limit} ms")));
+    limits.extend(budget.p99_ms.map(|limit| format!("p99 {limit} ms")));
+    limits.extend(budget.statements.map(|limit| format!("{limit} stmts")));
+    limits.extend(budget.rows.map(|limit| format!("{limit} rows")));
+    limits.extend(budget.rows_per_row.map(|limit| format!("{limit} rows/row")));
+    limits.extend(
+        budget
+            .database_ms
+            .map(|limit| format!("database {limit} ms")),
+    );
+    limits.extend(budget.growth.map(|limit| format!("growth {limit}")));
+    let source = budget.source.as_ref().map(|source| format!(" ({source})"));
+    limits.join(", ") + &source.unwrap_or_default()
 }
 
 fn cost(finding: &FindingReport) -> String {

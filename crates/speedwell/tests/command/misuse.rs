@@ -22,7 +22,7 @@ scales = [50]
 
 [[route]]
 name = "n+1"
-get = "/healthy/batch?page_size=${{page_size}}"
+get = "/healthy/n-plus-one/json-batch?page_size=${{page_size}}"
 page_sizes = [5]
 budget = {{ p95_ms = 500 }}
 "#
@@ -57,7 +57,7 @@ fn an_unknown_key_is_named_with_its_line_and_the_nearest_known_one() {
 
 #[test]
 fn a_budget_without_a_route_to_measure_is_refused() {
-    let request = "get = \"/healthy/batch?page_size=${page_size}\"\n";
+    let request = "get = \"/healthy/n-plus-one/json-batch?page_size=${page_size}\"\n";
     audit(&config(&[(request, "")])).refuses(&["n+1", "budget but no request", "get"]);
 }
 
