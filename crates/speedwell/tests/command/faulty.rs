@@ -61,3 +61,77 @@ fn the_audit_names_every_planted_fault_and_nothing_else() {
             > 0
     );
 }
+
+#[test]
+fn a_baseline_shows_before_and_after_and_only_narrows_to_what_was_asked() {
+    let project = project();
+    let first = project.speedwell(&[
+        "audit",
+        "--scales",
+        "200",
+        "--no-load",
+        "--only",
+        "loop",
+        "--save",
+        "before.json",
+    ]);
+    assert_eq!(first.code, Some(1), "{}", first.err);
+    assert!(!first.out.contains("spawned loop"), "{}", first.out);
+    let second = project.speedwell(&[
+        "audit",
+        "--scales",
+        "200",
+        "--no-load",
+        "--only",
+        "loop",
+        "--baseline",
+        "before.json",
+    ]);
+    assert!(
+        second.out.contains("Against the baseline"),
+        "{}",
+        second.out
+    );
+    assert!(second.out.contains("51 -> 51"), "{}", second.out);
+    let shown = project.speedwell(&["report", "before.json"]);
+    assert!(
+        shown.out.contains("n_plus_one (proved) in loop"),
+        "{}",
+        shown.out
+    );
+}
+
+#[test]
+fn explain_shows_the_plan_and_says_with_its_code_whether_it_is_at_fault() {
+    let project = Project::new("");
+    let path = project.0.path().join("shop.db");
+    let seeded = std::process::Command::new(faulty())
+        .args(["seed", "--scale", "2000"])
+        .env("DATABASE_URL", format!("sqlite:{}", path.display()))
+        .output()
+        .unwrap();
+    assert!(
+        seeded.status.success(),
+        "{}",
+        String::from_utf8_lossy(&seeded.stderr)
+    );
+    let explain = |sql: &str| project.speedwell(&["explain", "--database", "sqlite:shop.db", sql]);
+
+    let fault = explain("SELECT id FROM items WHERE shop_ref = $1");
+    assert_eq!(fault.code, Some(1), "{}", fault.err);
+    for words in [
+        "SCAN items",
+        "full_scan (likely)",
+        "CREATE INDEX items_shop_ref_idx",
+        "not tried",
+    ] {
+        assert!(
+            fault.out.contains(words),
+            "`{words}` is not in: {}",
+            fault.out
+        );
+    }
+    let healthy = explain("SELECT title FROM items WHERE id = ?");
+    assert_eq!(healthy.code, Some(0), "{}", healthy.out);
+    assert!(healthy.out.contains("Nothing is wrong"), "{}", healthy.out);
+}

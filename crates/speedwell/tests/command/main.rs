@@ -4,5 +4,6 @@
 
 mod arrows;
 mod faulty;
+mod interrupt;
 mod misuse;
 mod support;
