@@ -210,7 +210,7 @@ impl Filter {
     }
 
     /// Whether a cursor comes from a list in this order, with values that can be bound.
-    pub(crate) fn accepts(&self, key: &CursorKey) -> bool {
+    pub fn accepts(&self, key: &CursorKey) -> bool {
         let (order, created, bits) = match *key {
             CursorKey::Recent(created, _) => (Order::Recent, created, 0),
             CursorKey::Located(created, bits, _) => (Order::Located, created, bits),
@@ -498,9 +498,11 @@ impl<'f> Text<'f> {
         let [(west, east), (west_2, east_2)] = bounds
             .lng
             .map(|(west, east)| (degrees(west), degrees(east)));
+        // The plus signs keep longitude out of the search: where many flyers share few
+        // latitudes, fresh statistics make SQLite skip through all of them instead.
         format!(
             "w.latitude BETWEEN {south} AND {north}
-      AND (w.longitude BETWEEN {west} AND {east} OR w.longitude BETWEEN {west_2} AND {east_2})"
+      AND (+w.longitude BETWEEN {west} AND {east} OR +w.longitude BETWEEN {west_2} AND {east_2})"
         )
     }
 

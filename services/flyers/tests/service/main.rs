@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod accounts;
+mod bulk;
 mod faults;
 mod feed;
 mod flyers;

@@ -4,210 +4,233 @@
 use chrono::{DateTime, Utc};
 use flyers::{
     STATEMENTS,
-    feed::statement::{Filter, Near, Search, Value, Visibility, Window},
+    feed::statement::{self, CursorKey, Filter, Near, Search, Statement, Visibility, Window},
     geo::Point,
 };
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::AssertSqlSafe;
 
-use crate::running::Running;
+use crate::{bulk, running::Running};
 
-fn explain(service: &Running, sql: &str, values: &[Value]) -> Vec<String> {
-    let query = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")));
-    let query = values
-        .iter()
-        .cloned()
-        .fold(query, |query, value| match value {
-            Value::Int(value) => query.bind(value),
-            Value::Real(value) => query.bind(value),
-            Value::Text(value) => query.bind(value),
-            Value::Time(value) => query.bind(value),
-        });
-    let rows = service
+/// The lines of a plan. The connection that writes makes it: it is the one that ran
+/// ANALYZE last, and so the only one that surely knows the newest statistics.
+fn explain(service: &Running, statement: Statement) -> Vec<String> {
+    let sql = format!("EXPLAIN QUERY PLAN {}", statement.sql);
+    let query = sqlx::query_as(AssertSqlSafe(sql)).persistent(false);
+    let rows: Vec<(i64, i64, i64, String)> = service
         .runtime
-        .block_on(query.fetch_all(service.database.read()))
+        .block_on(statement::bind(query, statement.values).fetch_all(service.database.write()))
         .unwrap();
-    rows.iter()
-        .map(|row| row.get::<String, _>("detail"))
-        .collect()
+    rows.into_iter().map(|(_, _, _, detail)| detail).collect()
 }
 
-fn lists(
-    now: DateTime<Utc>,
-) -> Vec<(
-    &'static str,
-    Filter,
-    &'static [&'static str],
-    &'static [&'static str],
-)> {
-    let zurich = Some(Point {
-        lat: 47.3769,
-        lng: 8.5417,
-    });
-    let live = || Filter {
+/// A list and what its plan must look like.
+struct List {
+    name: &'static str,
+    filter: Filter,
+    /// Beginnings of lines that the plan of every page has.
+    walks: &'static [&'static str],
+    /// Sorts that are bounded, and so allowed.
+    sorts: &'static [&'static str],
+    /// A key somewhere inside the list.
+    cursor: CursorKey,
+}
+
+const SORT: &[&str] = &["USE TEMP B-TREE FOR ORDER BY"];
+const TIES: &[&str] = &["USE TEMP B-TREE FOR LAST 2 TERMS OF ORDER BY"];
+const RECENT: CursorKey = CursorKey::Recent(1_700_000_000_000_000, 500);
+const LOCATED: CursorKey = CursorKey::Located(1_700_000_000_000_000, 0x3e50_0000_0000_0000, 500);
+const NEAREST: CursorKey = CursorKey::Near(0x3e50_0000_0000_0000, 1_700_000_000_000_000, 500);
+
+const FEED: &str = "SEARCH w USING COVERING INDEX flyers_live_recent (created_at<?)";
+const OF_CREATOR: &str =
+    "SEARCH w USING COVERING INDEX flyers_live_creator (creator_id=? AND created_at<?)";
+const OF_OWNER: &str =
+    "SEARCH w USING COVERING INDEX flyers_creator_recent (creator_id=? AND created_at<?)";
+const IN_BOX: &str = "SEARCH w USING COVERING INDEX flyers_live_place (latitude>? AND latitude<?)";
+const OF_CATEGORY: &str = "SEARCH c USING COVERING INDEX flyer_categories_live (category_id=? AND (created_at,flyer_id)<(?,?))";
+const HITS: &[&str] = &[
+    "SEARCH w USING INTEGER PRIMARY KEY (rowid=?)",
+    "SCAN flyer_search VIRTUAL TABLE",
+];
+
+/// Every kind of list, without and with a place to see it from.
+fn lists(now: DateTime<Utc>) -> Vec<List> {
+    let live = Filter {
         now,
         ..Filter::default()
     };
-    let walk = || Search::Walk {
-        folded: "konzert".to_owned(),
+    let walk = |folded: &str| Search::Walk {
+        folded: folded.to_owned(),
     };
     let index = || Search::Index {
         phrase: "\"konzert\"".to_owned(),
     };
-    let near = Some(Near { radius_km: 5.0 });
-    const SORT: &[&str] = &["USE TEMP B-TREE FOR ORDER BY"];
-    const TIES: &[&str] = &["USE TEMP B-TREE FOR LAST 2 TERMS OF ORDER BY"];
-    // Name, filter, what the plan must have, which sorts are bounded and allowed.
+    let located = |filter: Filter| Filter {
+        from: Some(Point {
+            lat: 47.3769,
+            lng: 8.5417,
+        }),
+        ..filter
+    };
+    let near = |filter: Filter, radius_km: f64| Filter {
+        near: Some(Near { radius_km }),
+        ..located(filter)
+    };
+    let creator = Filter {
+        creator: Some(1),
+        ..live.clone()
+    };
+    let own = Filter {
+        visibility: Visibility::All,
+        ..creator.clone()
+    };
+    let in_categories = |filter: &Filter, categories: &[i64]| Filter {
+        categories: categories.to_vec(),
+        ..filter.clone()
+    };
+    let searching = |filter: &Filter, search: Search| Filter {
+        search,
+        ..filter.clone()
+    };
+    let recent = |name, filter, walks, sorts| List {
+        name,
+        filter,
+        walks,
+        sorts,
+        cursor: RECENT,
+    };
+    let from_a_place = |name, filter, walks, sorts| List {
+        name,
+        filter: located(filter),
+        walks,
+        sorts,
+        cursor: LOCATED,
+    };
+    let nearest = |name, filter, walks| List {
+        name,
+        filter: near(filter, 5.0),
+        walks,
+        sorts: SORT,
+        cursor: NEAREST,
+    };
     vec![
-        (
-            "feed",
-            live(),
-            &["SEARCH w USING COVERING INDEX flyers_live_recent (created_at<?)"],
-            &[],
-        ),
-        (
+        recent("feed", live.clone(), &[FEED], &[]),
+        from_a_place(
             "feed with distance",
-            Filter {
-                from: zurich,
-                ..live()
-            },
+            live.clone(),
             &["SCAN w USING COVERING INDEX flyers_live_recent"],
             TIES,
         ),
-        (
-            "creator",
-            Filter {
-                creator: Some(1),
-                ..live()
-            },
-            &["SEARCH w USING COVERING INDEX flyers_live_creator (creator_id=? AND created_at<?)"],
-            &[],
+        recent("creator", creator.clone(), &[OF_CREATOR], &[]),
+        from_a_place(
+            "creator with distance",
+            creator.clone(),
+            &["SEARCH w USING COVERING INDEX flyers_live_creator (creator_id=?"],
+            TIES,
         ),
-        (
-            "own",
-            Filter {
-                creator: Some(1),
-                visibility: Visibility::All,
-                ..live()
-            },
-            &[
-                "SEARCH w USING COVERING INDEX flyers_creator_recent (creator_id=? AND created_at<?)",
-            ],
-            &[],
+        recent("own", own.clone(), &[OF_OWNER], &[]),
+        nearest("near me", live.clone(), &[IN_BOX]),
+        nearest("near me, category", in_categories(&live, &[1]), &[IN_BOX]),
+        nearest(
+            "near me, search",
+            searching(&live, walk("konzert")),
+            // The text is not in the index, so it does not cover.
+            &["SEARCH w USING INDEX flyers_live_place (latitude>? AND latitude<?)"],
         ),
-        (
-            "near me",
-            Filter {
-                from: zurich,
-                near,
-                ..live()
-            },
-            &["SEARCH w USING COVERING INDEX flyers_live_place (latitude>? AND latitude<?)"],
-            SORT,
+        nearest("near me, few hits", searching(&live, index()), HITS),
+        nearest(
+            "near me, creator",
+            creator.clone(),
+            &["SEARCH w USING COVERING INDEX flyers_live_creator (creator_id=?"],
         ),
-        (
-            "category",
-            Filter {
-                categories: vec![1],
-                ..live()
-            },
-            &[
-                "SEARCH c USING COVERING INDEX flyer_categories_live (category_id=? AND (created_at,flyer_id)<(?,?))",
-            ],
-            &[],
-        ),
-        (
+        recent("category", in_categories(&live, &[1]), &[OF_CATEGORY], &[]),
+        recent(
             "categories",
-            Filter {
-                categories: vec![1, 5, 7],
-                ..live()
-            },
-            &[
-                "MERGE (UNION)",
-                "SEARCH c USING COVERING INDEX flyer_categories_live (category_id=? AND (created_at,flyer_id)<(?,?))",
-            ],
+            in_categories(&live, &[1, 5, 7]),
+            &["MERGE (UNION)", OF_CATEGORY],
             &[],
         ),
-        (
-            "category and search",
-            Filter {
-                categories: vec![1],
-                search: walk(),
-                ..live()
-            },
+        from_a_place(
+            "category with distance",
+            in_categories(&live, &[1]),
             &[
-                "SEARCH c USING COVERING INDEX flyer_categories_live (category_id=? AND (created_at,flyer_id)<(?,?))",
+                "SEARCH c USING COVERING INDEX flyer_categories_live (category_id=?",
                 "SEARCH w USING INTEGER PRIMARY KEY (rowid=?)",
             ],
+            TIES,
+        ),
+        recent(
+            "category, search",
+            searching(&in_categories(&live, &[1]), walk("konzert")),
+            &[OF_CATEGORY, "SEARCH w USING INTEGER PRIMARY KEY (rowid=?)"],
             &[],
         ),
-        (
+        recent(
             "many hits",
-            Filter {
-                search: walk(),
-                ..live()
-            },
+            searching(&live, walk("konzert")),
             &["SEARCH w USING INDEX flyers_live_recent (created_at<?)"],
             &[],
         ),
-        (
-            "few hits",
-            Filter {
-                search: index(),
-                ..live()
-            },
-            &[
-                "SEARCH w USING INTEGER PRIMARY KEY (rowid=?)",
-                "SCAN flyer_search VIRTUAL TABLE",
-            ],
+        recent(
+            "short search",
+            searching(&live, walk("zq")),
+            &["SEARCH w USING INDEX flyers_live_recent (created_at<?)"],
+            &[],
+        ),
+        recent("few hits", searching(&live, index()), HITS, SORT),
+        recent(
+            "few hits, category",
+            searching(&in_categories(&live, &[1]), index()),
+            HITS,
             SORT,
         ),
-        (
-            "few hits near me",
-            Filter {
-                search: index(),
-                from: zurich,
-                near,
-                ..live()
-            },
-            &["SEARCH w USING INTEGER PRIMARY KEY (rowid=?)"],
+        from_a_place(
+            "few hits with distance",
+            searching(&live, index()),
+            HITS,
             SORT,
         ),
-        (
-            "creator and category",
-            Filter {
-                creator: Some(1),
-                categories: vec![1],
-                ..live()
-            },
-            &["SEARCH w USING COVERING INDEX flyers_live_creator (creator_id=? AND created_at<?)"],
+        recent(
+            "creator, category",
+            in_categories(&creator, &[1]),
+            &[OF_CREATOR],
+            &[],
+        ),
+        recent(
+            "creator, search",
+            searching(&creator, walk("konzert")),
+            &["SEARCH w USING INDEX flyers_live_creator (creator_id=? AND created_at<?)"],
             &[],
         ),
     ]
 }
+
+/// What may be read whole: the results of inner queries, which have a LIMIT, and the
+/// seven categories.
+const BOUNDED: [&str; 11] = [
+    "SCAN page",
+    "SCAN counted",
+    "SCAN hits",
+    "SCAN own",
+    "SCAN wanted",
+    "SCAN value",
+    "SCAN json_each",
+    "SCAN flyer_search VIRTUAL TABLE",
+    "SCAN CONSTANT ROW",
+    "SCAN (subquery",
+    "SCAN categories",
+];
+
+/// The index that is walked in order until there are enough rows.
+const ORDERED_WALK: &str = "INDEX flyers_live_recent";
 
 /// Reads that grow with the table and sorts that nobody allowed.
 fn faults<'p>(plan: &'p [String], sorts: &[&str]) -> Vec<&'p String> {
     plan.iter()
         .filter(|line| {
             let scan = line.starts_with("SCAN ")
-                && !line.contains("USING INDEX")
-                && !line.contains("USING COVERING INDEX")
-                && ![
-                    "SCAN page",
-                    "SCAN n",
-                    "SCAN counted",
-                    "SCAN hits",
-                    "SCAN own",
-                    "SCAN wanted",
-                    "SCAN value",
-                    "SCAN json_each",
-                    "SCAN flyer_search",
-                    "SCAN CONSTANT ROW",
-                    "SCAN (subquery",
-                    "SCAN categories",
-                ]
-                .iter()
-                .any(|bounded| line.starts_with(bounded));
+                && !line.contains(ORDERED_WALK)
+                && !BOUNDED.iter().any(|bounded| line.starts_with(bounded));
             let sort = line.contains("TEMP B-TREE")
                 && !sorts.iter().any(|allowed| line.starts_with(allowed));
             scan || sort || line.contains("AUTOMATIC")
@@ -215,57 +238,129 @@ fn faults<'p>(plan: &'p [String], sorts: &[&str]) -> Vec<&'p String> {
         .collect()
 }
 
-fn every_plan_is_good(service: &Running, when: &str) {
-    let window = Window {
+/// First page, numbered page, page after a cursor, of a list.
+fn windows(cursor: &CursorKey) -> [(&'static str, Window); 3] {
+    let window = |after: Option<&CursorKey>, offset| Window {
+        after: after.cloned(),
         limit: 21,
-        ..Window::default()
+        offset,
     };
-    for (name, filter, needed, sorts) in lists(service_kit::clock::now()) {
-        for (kind, statement) in [("page", filter.page(&window)), ("count", filter.count())] {
-            let plan = explain(service, &statement.sql, &statement.values);
+    [
+        ("first page", window(None, 0)),
+        ("page 50", window(None, 980)),
+        ("after a cursor", window(Some(cursor), 0)),
+    ]
+}
+
+fn every_plan_is_good(service: &Running, when: &str) {
+    for list in lists(service_kit::clock::now()) {
+        for viewer in [None, Some(1)] {
+            let filter = Filter {
+                viewer,
+                ..list.filter.clone()
+            };
             assert!(
-                faults(&plan, sorts).is_empty(),
-                "{when}: {name} {kind}\n{plan:#?}\n{}",
-                statement.sql
+                filter.accepts(&list.cursor),
+                "{}: a key of this order",
+                list.name
             );
-            if kind == "page" {
-                for part in needed {
+            for (kind, window) in windows(&list.cursor) {
+                let what = format!("{when}: {}, {kind}, viewer {viewer:?}", list.name);
+                let statement = filter.page(&window);
+                let sql = statement.sql.clone();
+                let plan = explain(service, statement);
+                let found = faults(&plan, list.sorts);
+                assert!(found.is_empty(), "{what}: {found:?}\n{plan:#?}\n{sql}");
+                for part in list.walks {
+                    // After a cursor the walk begins inside the index.
+                    let inside = part.replacen("SCAN", "SEARCH", 1);
+                    let has = |line: &String| line.starts_with(part) || line.starts_with(&inside);
                     assert!(
-                        plan.iter().any(|line| line.starts_with(part)),
-                        "{when}: {name} has no {part}\n{plan:#?}"
+                        plan.iter().any(has),
+                        "{what}: no `{part}`\n{plan:#?}\n{sql}"
                     );
                 }
             }
+            let plan = explain(service, filter.count());
+            assert!(
+                faults(&plan, list.sorts).is_empty(),
+                "{when}: count of {}\n{plan:#?}",
+                list.name
+            );
         }
     }
     for (name, sql) in STATEMENTS {
-        let plan = explain(service, sql, &[]);
-        // Seven categories are sorted, and the table is read whole.
-        let sorts: &[&str] = if *name == "categories" {
-            &["USE TEMP B-TREE FOR ORDER BY"]
-        } else {
-            &[]
+        let statement = Statement {
+            sql: (*sql).to_owned(),
+            values: Vec::new(),
         };
+        let plan = explain(service, statement);
+        // Seven categories are sorted, and the table is read whole.
+        let sorts = if *name == "categories" { SORT } else { &[] };
         assert!(faults(&plan, sorts).is_empty(), "{when}: {name}\n{plan:#?}");
     }
 }
 
-#[test]
-fn seed_000_plans_hold_with_and_without_statistics_and_after_a_sweep() {
-    // The seed ends with ANALYZE; forget it to see the planner without.
-    let service = Running::seeded(20_000);
-    every_plan_is_good(&service, "with statistics");
-    service.execute("UPDATE flyers SET is_active = FALSE WHERE id % 20 <> 0");
+fn forget_statistics(service: &Running) {
     service.execute("ANALYZE");
-    every_plan_is_good(&service, "after a sweep");
     service.execute("DELETE FROM sqlite_stat1");
+    // Makes the planner read the empty table.
     service.execute("ANALYZE sqlite_schema");
+}
+
+#[test]
+fn seed_000_plans_hold_at_100_000_flyers_through_a_mass_expiry() {
+    let service = Running::empty();
+    bulk::fill(&service, 100_000);
+    every_plan_is_good(&service, "never analyzed");
+    service.execute("ANALYZE");
+    every_plan_is_good(&service, "analyzed");
+
+    let expired = service.execute(bulk::EXPIRE_19_OF_20);
+    assert_eq!(expired, 95_000);
+    every_plan_is_good(&service, "expired, old statistics");
+    service.execute("ANALYZE");
+    every_plan_is_good(&service, "expired, analyzed");
+
+    let swept = service.execute(bulk::SWEEP);
+    assert!(swept >= expired, "{swept}");
+    every_plan_is_good(&service, "swept, old statistics");
+    service.execute("ANALYZE");
+    every_plan_is_good(&service, "swept, analyzed");
+    forget_statistics(&service);
+    every_plan_is_good(&service, "swept, no statistics");
+}
+
+#[test]
+fn seed_000_plans_hold_at_1000_seeded_flyers() {
+    let service = Running::seeded(1000);
+    every_plan_is_good(&service, "seeded");
+    forget_statistics(&service);
     every_plan_is_good(&service, "without statistics");
 }
 
 #[test]
 fn plans_hold_on_an_empty_database() {
     every_plan_is_good(&Running::empty(), "empty");
+}
+
+#[test]
+fn a_bad_plan_is_noticed() {
+    let service = Running::seeded(200);
+    let plan = |sql: &str| {
+        let statement = Statement {
+            sql: sql.to_owned(),
+            values: Vec::new(),
+        };
+        explain(&service, statement)
+    };
+    for bad in [
+        "SELECT id FROM flyers AS w WHERE title = 'x'",
+        "SELECT id FROM flyers AS w INDEXED BY flyers_active_expiration WHERE is_active ORDER BY created_at LIMIT 9",
+        "SELECT w.id FROM flyers AS w, flyers AS x WHERE w.title = x.title",
+    ] {
+        assert!(!faults(&plan(bad), &[]).is_empty(), "{bad}");
+    }
 }
 
 #[test]

@@ -1,0 +1,120 @@
+//! Many flyers made inside the database: 100 000 in a few seconds, also in a debug build.
+
+use crate::running::Running;
+
+/// Ten flyers a user.
+const USERS: &str = "
+WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1 / 10)
+INSERT INTO users (id, email, username, password_hash, created_at, updated_at)
+SELECT i, 'user' || i || '@example.org', 'user' || i, '-',
+       '2024-01-01T00:00:00+00:00', '2024-01-01T00:00:00+00:00'
+FROM n";
+
+const PROFILES: &str = "
+INSERT INTO profiles (user_id, name, created_at, updated_at)
+SELECT id, username, created_at, updated_at
+FROM users";
+
+/// One a minute, the newest a minute ago, in the form in which the service writes dates;
+/// live for another month. Every tenth belongs to user 1. Places lie on a grid of
+/// 100 by 100 km around Zurich.
+const FLYERS: &str = "
+WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+INSERT INTO flyers (
+    id, creator_id, title, caption, location_address, latitude, longitude,
+    publication_date, expiration_date, search_text, created_at, updated_at
+)
+SELECT i,
+       CASE WHEN i % 10 = 0 THEN 1 ELSE 1 + i % ($1 / 10) END,
+       'Flyer ' || i,
+       'Konzert am See',
+       'Seestrasse 1, 8002 Zürich',
+       46.93 + (i % 1000) * 0.0009,
+       7.88 + (i * 7 % 1000) * 0.0013,
+       strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now', (i - $1 - 1) || ' minutes'),
+       strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now', '30 days'),
+       'flyer ' || i || char(10) || 'konzert am see',
+       strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now', (i - $1 - 1) || ' minutes'),
+       strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now')
+FROM n";
+
+const IMAGES: &str = "
+INSERT INTO flyer_images (flyer_id, path, position, created_at)
+SELECT id, 'flyers/' || id || '/cover.jpg', 0, created_at
+FROM flyers";
+
+/// Category 1 has every flyer, category 5 every tenth, category 7 every 500th.
+const LINKS: &str = "
+INSERT INTO flyer_categories (
+    flyer_id, category_id, created_at, publication_date, expiration_date, is_active
+)
+SELECT f.id, c.id, f.created_at, f.publication_date, f.expiration_date, f.is_active
+FROM flyers AS f
+JOIN categories AS c
+  ON c.id = 1 OR c.id = 5 AND f.id % 10 = 0 OR c.id = 7 AND f.id % 500 = 0";
+
+/// User 1 likes every hundredth flyer and follows 100 users.
+const FAVORITES: &str = "
+INSERT INTO favorites (user_id, flyer_id, created_at)
+SELECT 1, id, created_at
+FROM flyers
+WHERE id % 100 = 0";
+
+const FOLLOWS: &str = "
+INSERT INTO follows (follower_id, followed_id, created_at)
+SELECT 1, id, created_at
+FROM users
+WHERE id BETWEEN 2 AND 101";
+
+/// The time of most flyers ends; nobody turns them off yet.
+pub(crate) const EXPIRE_19_OF_20: &str = "
+UPDATE flyers
+SET publication_date = '2024-01-01T00:00:00+00:00',
+    expiration_date = '2024-01-02T00:00:00+00:00'
+WHERE id % 20 <> 0";
+
+/// Turns off what has expired.
+pub(crate) const SWEEP: &str = "
+UPDATE flyers
+SET is_active = FALSE
+WHERE is_active
+  AND expiration_date <= strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now')";
+
+/// Fills an empty database; `flyers` is a multiple of ten. Leaves no statistics.
+pub(crate) fn fill(service: &Running, flyers: i64) {
+    // The search index is built at once, the other triggers see nothing of an INSERT.
+    let search = "SELECT sql FROM sqlite_schema WHERE name = 'flyers_search_insert'";
+    service.runtime.block_on(async {
+        let mut tx = service.database.begin().await.unwrap();
+        let trigger: String = sqlx::query_scalar(search)
+            .fetch_one(&mut *tx)
+            .await
+            .unwrap();
+        sqlx::query("DROP TRIGGER flyers_search_insert")
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        for sql in [USERS, FLYERS] {
+            sqlx::query(sql)
+                .bind(flyers)
+                .execute(&mut *tx)
+                .await
+                .unwrap();
+        }
+        for sql in [
+            PROFILES,
+            IMAGES,
+            LINKS,
+            FAVORITES,
+            FOLLOWS,
+            "INSERT INTO flyer_search (flyer_search) VALUES ('rebuild')",
+        ] {
+            sqlx::query(sql).execute(&mut *tx).await.unwrap();
+        }
+        sqlx::query(sqlx::AssertSqlSafe(trigger))
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    });
+}
