@@ -8,6 +8,8 @@ mod numbers;
 mod sample;
 mod terminal;
 
+use std::{fs::Permissions, os::unix::fs::PermissionsExt};
+
 pub(crate) use self::{
     baseline::compare,
     html::html,
@@ -68,7 +70,11 @@ impl Report {
             _ => std::path::Path::new("."),
         };
         std::fs::create_dir_all(folder).map_err(failed)?;
-        let file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+        // As any other file is made: a scratch file would be for its owner's eyes only.
+        let file = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder)
+            .map_err(failed)?;
         std::fs::write(file.path(), text).map_err(failed)?;
         file.persist(path).map_err(|error| failed(error.error))?;
         Ok(())

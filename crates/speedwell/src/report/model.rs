@@ -146,6 +146,15 @@ pub(crate) struct Growth {
     pub(crate) by_page: Exponents,
 }
 
+impl Growth {
+    /// Growth of statements with the rows in the database or with the page, whichever is more:
+    /// both make an N+1.
+    pub(crate) fn statements(&self) -> Option<f64> {
+        let both = [self.by_scale.statements, self.by_page.statements];
+        both.into_iter().flatten().max_by(f64::total_cmp)
+    }
+}
+
 /// One exponent for each cost; `None` when fewer than two sizes were measured.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Exponents {

@@ -1,4 +1,4 @@
-//! Numbers as people read them: three significant digits, thousands apart, times with units.
+//! Numbers and statements as people read them: three significant digits, thousands apart, one line.
 
 /// Three significant digits, without an exponent: `0.482`, `4.82`, `48.2`, `482`, `4,820`.
 pub(super) fn significant(value: f64) -> String {
@@ -34,6 +34,22 @@ pub(super) fn exponent(value: Option<f64>) -> String {
         || "-".to_owned(),
         |value| format!("{value:.1}").replace("-0.0", "0.0"),
     )
+}
+
+/// At most `width` characters; what is cut off is marked.
+pub(super) fn shortened(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars()
+        .take(width.saturating_sub(1))
+        .chain(['…'])
+        .collect()
+}
+
+/// White space folded, so that a statement fits a line.
+pub(super) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

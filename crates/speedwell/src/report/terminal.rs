@@ -7,7 +7,7 @@ use speedwell_trace::Proof;
 
 use super::{
     FindingReport, Report, RouteReport, Verdict,
-    numbers::{exponent, significant, thousands},
+    numbers::{exponent, one_line, shortened, significant, thousands},
 };
 /// How the report may look.
 #[derive(Debug, Clone, Copy, Default)]
@@ -329,19 +329,12 @@ fn cells(route: &RouteReport) -> [String; COLUMNS] {
                 )
             },
         ),
-        exponent(growth.statements),
+        exponent(route.growth.statements()),
         exponent(growth.rows),
         exponent(growth.time),
         shortened(&route.plan, PLAN_WIDTH),
         budget(route),
     ]
-}
-
-fn shortened(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    text.chars().take(width - 1).chain(['…']).collect()
 }
 
 /// The limits of a route and who asks for them.
@@ -379,10 +372,6 @@ fn cost(finding: &FindingReport) -> String {
         significant(finding.cost_ms)
     ));
     format!("{} a request", costs.join(", "))
-}
-
-fn one_line(statement: &str) -> String {
-    statement.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use speedwell_trace::Proof;
 
 use super::{
     Exponents, FindingReport, Latency, LoadReport, ProbeReport, Report, RouteReport, Verdict,
-    numbers::{exponent, significant, thousands},
+    numbers::{exponent, one_line, shortened, significant, thousands},
 };
 use crate::audit::{grows, rows_per_row};
 
@@ -112,11 +112,11 @@ fn overview(report: &Report) -> Markup {
                 thead {
                     tr {
                         th {} th {} th.group colspan="3" { "under load, ms" }
-                        th.group colspan="2" { "one request" } th.group colspan="3" { "growth with rows" } th {}
+                        th.group colspan="2" { "one request" } th.group colspan="3" { "growth" } th {}
                     }
                     tr {
                         th {} th { "route" } th.n { "p50" } th.n { "p95" } th.n { "p99" }
-                        th.n { "statements" } th.n { "rows fetched / answered" }
+                        th.n { "statements" } th.n { "rows fetched" br; "/ answered" }
                         th.n { "statements" } th.n { "rows" } th.n { "time" } th { "budget" }
                     }
                 }
@@ -133,13 +133,16 @@ fn row(index: usize, route: &RouteReport) -> Markup {
     html! {
         tr {
             td { (badge(route.verdict)) }
-            td.name { a href={ "#route-" (index) } { (route.name) } }
+            td.name {
+                a href={ "#route-" (index) } { (route.name) }
+                div.plan { (shortened(&route.plan, 44)) }
+            }
             td.n { (ms(latency.map(|each| each.p50_ms))) }
             td.n title=[latency.map(interval)] { (ms(latency.map(|each| each.p95_ms))) }
             td.n { (ms(latency.map(|each| each.p99_ms))) }
             td.n { @if let Some(probe) = probe { (probe.statements) } @else { "-" } }
             td.n { @if let Some(probe) = probe { (rows(probe)) } @else { "-" } }
-            (exponents(&route.growth.by_scale))
+            (exponents(route))
             td { (limits(route)) @for reason in &route.reasons { div.why.over { (reason) } } }
         }
     }
@@ -165,10 +168,16 @@ fn interval(latency: &Latency) -> String {
     )
 }
 
-fn exponents(growth: &Exponents) -> Markup {
+fn exponents(route: &RouteReport) -> Markup {
+    let Exponents { rows, time, .. } = route.growth.by_scale;
+    let class = |value: Option<f64>| match (grows(value), route.verdict) {
+        (true, Verdict::Over) => "n over",
+        (true, _) => "n strong",
+        (false, _) => "n",
+    };
     html! {
-        @for value in [growth.statements, growth.rows, growth.time] {
-            td class=(if grows(value) { "n over" } else { "n" }) { (exponent(value)) }
+        @for value in [route.growth.statements(), rows, time] {
+            td class=(class(value)) { (exponent(value)) }
         }
     }
 }
@@ -230,11 +239,17 @@ fn finding(finding: &FindingReport) -> Markup {
                 @if let Some(site) = &finding.site { dt { "from" } dd { code { (site) } } }
                 dt { "why" } dd { @for evidence in &finding.evidence { p { (evidence) } } }
                 dt { "costs" } dd { (cost(finding)) }
-                dt { "do" } dd { pre { (finding.remedy) } }
+                dt { "do" } dd { (remedy(&finding.remedy)) }
                 dt { "id" } dd { code.soft { (finding.id) } }
             }
         }
     }
+}
+
+/// The first line is a sentence; what follows is SQL.
+fn remedy(text: &str) -> Markup {
+    let (sentence, sql) = text.split_once('\n').unwrap_or((text, ""));
+    html! { p { (sentence) } @if !sql.is_empty() { pre { (sql) } } }
 }
 
 fn cost(finding: &FindingReport) -> String {
@@ -325,11 +340,7 @@ fn statements(report: &Report) -> Markup {
 }
 
 fn first_words(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(110) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
+    shortened(&one_line(text), 110)
 }
 
 fn suppressed(report: &Report) -> Markup {

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::super::{
     Latency, ProbeReport, StatementReport, Waterfall,
-    numbers::{significant, thousands},
+    numbers::{one_line, shortened, significant, thousands},
 };
 
 const WIDTH: f64 = 560.0;
@@ -243,11 +243,7 @@ pub(super) fn waterfall(waterfall: &Waterfall, statements: &[StatementReport]) -
             .iter()
             .find(|each| each.fingerprint == fingerprint);
         let text = statement.map_or(fingerprint, |each| each.text.as_str());
-        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        match line.char_indices().nth(66) {
-            Some((end, _)) => format!("{}…", &line[..end]),
-            None => line,
-        }
+        shortened(&one_line(text), 66)
     };
     html! {
         svg viewBox={ "0 0 " (WIDE) " " (height) } role="img" aria-label="Statements of one request in time" {
