@@ -16,7 +16,9 @@
 //! most flyers expire it sorts the whole table for each page (0.03 ms become 225 ms).
 //! `CROSS JOIN` likewise fixes the order of the joins; to PostgreSQL it is a plain join.
 
-use std::{cmp::Ordering, fmt::Write as _};
+mod text;
+
+use std::cmp::Ordering;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -26,8 +28,9 @@ use sqlx::{
     sqlite::{Sqlite, SqliteArguments, SqliteRow},
 };
 
+use self::text::Text;
 use super::card::CardRow;
-use crate::geo::{Point, haversine_of_km};
+use crate::geo::Point;
 
 /// Up to this many hits of a search are read and sorted. At 100 000 flyers the walk
 /// meets one of more hits than these every 50 rows or sooner.
@@ -270,296 +273,6 @@ FROM ({chosen}
     }
 }
 
-/// A statement in the making.
-struct Text<'f> {
-    filter: &'f Filter,
-    values: Vec<Value>,
-}
-
-/// The names of the columns that an inner query sorts and filters by.
-struct Names {
-    id: &'static str,
-    created: &'static str,
-    published: &'static str,
-    expires: &'static str,
-    active: &'static str,
-}
-
-const OF_FLYERS: Names = Names {
-    id: "w.id",
-    created: "w.created_at",
-    published: "w.publication_date",
-    expires: "w.expiration_date",
-    active: "w.is_active",
-};
-
-const OF_LINKS: Names = Names {
-    id: "c.flyer_id",
-    created: "c.created_at",
-    published: "c.publication_date",
-    expires: "c.expiration_date",
-    active: "c.is_active",
-};
-
-impl<'f> Text<'f> {
-    fn new(filter: &'f Filter) -> Self {
-        Self {
-            filter,
-            values: Vec::new(),
-        }
-    }
-
-    /// Adds a value, gives its placeholder.
-    fn value(&mut self, value: Value) -> String {
-        let known = self.values.iter().position(|other| *other == value);
-        let at = known.unwrap_or_else(|| {
-            self.values.push(value);
-            self.values.len() - 1
-        });
-        format!("${}", at + 1)
-    }
-
-    /// The inner query: `id, created_at` (and `haversine`, seen from a place) of a window, or of all up to the
-    /// limit of the count.
-    fn choose(&mut self, window: Option<&Window>) -> String {
-        let filter = self.filter;
-        let by_category = filter.creator.is_none()
-            && filter.near.is_none()
-            && !matches!(filter.search, Search::Index { .. })
-            && !filter.categories.is_empty();
-        let after = window.and_then(|window| window.after.clone());
-        let mut sql = if by_category {
-            let arms = filter
-                .categories
-                .iter()
-                .map(|category| self.category_arm(*category, &after));
-            // Each arm comes in order from its index: the union merges them and drops
-            // doubles as it goes, and stops at the limit.
-            arms.collect::<Vec<_>>().join("\n    UNION")
-        } else {
-            self.flyers(&after)
-        };
-        // A single arm would be counted faster unsorted; the union must stay a merge.
-        if window.is_some() || filter.categories.len() > 1 && by_category {
-            sql += match filter.order() {
-                Order::Recent => "\n    ORDER BY created_at DESC, id DESC",
-                Order::Located => "\n    ORDER BY created_at DESC, haversine, id DESC",
-                Order::Near => "\n    ORDER BY haversine, created_at DESC, id DESC",
-            };
-        }
-        let limit = self.value(Value::Int(Some(
-            window.map_or(COUNT_LIMIT, |window| window.limit),
-        )));
-        let _infallible = write!(sql, "\n    LIMIT {limit}");
-        if let Some(window) = window {
-            let offset = self.value(Value::Int(Some(window.offset)));
-            let _infallible = write!(sql, " OFFSET {offset}");
-        }
-        sql
-    }
-
-    /// Live flyers of one category, from the link table alone unless a text or a place
-    /// has to be looked at.
-    fn category_arm(&mut self, category: i64, after: &Option<CursorKey>) -> String {
-        let looks_at_flyer = self.filter.search != Search::None || self.filter.from.is_some();
-        let category = self.value(Value::Int(Some(category)));
-        let haversine = self.haversine();
-        let column = if self.filter.from.is_some() {
-            format!(", {haversine} AS haversine")
-        } else {
-            String::new()
-        };
-        let mut sql = format!(
-            "
-    SELECT c.flyer_id AS id, c.created_at AS created_at{column}
-    FROM flyer_categories AS c INDEXED BY flyer_categories_live{}
-    WHERE c.category_id = {category}",
-            if looks_at_flyer {
-                "\n    CROSS JOIN flyers AS w"
-            } else {
-                ""
-            },
-        );
-        if looks_at_flyer {
-            sql += "\n      AND w.id = c.flyer_id";
-        }
-        sql += &self.live(&OF_LINKS);
-        sql += &self.containing();
-        sql += &self.after(after, &OF_LINKS, &haversine);
-        sql
-    }
-
-    /// Flyers by creator, hits, box or recency.
-    fn flyers(&mut self, after: &Option<CursorKey>) -> String {
-        let filter = self.filter;
-        let haversine = self.haversine();
-        let column = if self.filter.from.is_some() {
-            format!(", {haversine} AS haversine")
-        } else {
-            String::new()
-        };
-        let near_only = filter.near.is_some() && filter.creator.is_none();
-        let (index, narrow) = match (&filter.search, filter.creator) {
-            (_, Some(creator)) => {
-                let creator = self.value(Value::Int(Some(creator)));
-                let index = match filter.visibility {
-                    Visibility::Live => "INDEXED BY flyers_live_creator",
-                    Visibility::All => "INDEXED BY flyers_creator_recent",
-                };
-                (index, format!("w.creator_id = {creator}{}", self.hits()))
-            }
-            (Search::Index { .. }, None) => (
-                "NOT INDEXED",
-                self.hits().trim_start_matches("\n      AND ").to_owned(),
-            ),
-            (_, None) if near_only => ("INDEXED BY flyers_live_place", self.in_box()),
-            // The first page is the page after the end of time: one text, one plan.
-            (_, None) => ("INDEXED BY flyers_live_recent", String::from("TRUE")),
-        };
-        let mut sql = format!(
-            "
-    SELECT w.id AS id, w.created_at AS created_at{column}
-    FROM flyers AS w {index}
-    WHERE {narrow}"
-        );
-        sql += &self.live(&OF_FLYERS);
-        sql += &self.containing();
-        sql += &self.in_categories();
-        if let Some(near) = filter.near {
-            let most = self.value(Value::Real(haversine_of_km(near.radius_km)));
-            let _infallible = write!(sql, "\n      AND {haversine} <= {most}");
-        }
-        sql += &self.after(after, &OF_FLYERS, &haversine);
-        sql.replace("WHERE TRUE\n      AND ", "WHERE ")
-    }
-
-    fn live(&mut self, names: &Names) -> String {
-        if self.filter.visibility == Visibility::All {
-            return String::new();
-        }
-        let Names {
-            active,
-            published,
-            expires,
-            ..
-        } = names;
-        let now = self.value(Value::Time(self.filter.now));
-        // The bare column: SQLite matches a partial index by text.
-        format!("\n      AND {active}\n      AND {published} <= {now}\n      AND {expires} > {now}")
-    }
-
-    fn containing(&mut self) -> String {
-        let Search::Walk { folded } = &self.filter.search else {
-            return String::new();
-        };
-        let folded = self.value(Value::Text(folded.clone()));
-        format!("\n      AND instr(w.search_text, {folded}) > 0")
-    }
-
-    fn hits(&mut self) -> String {
-        let Search::Index { phrase } = &self.filter.search else {
-            return String::new();
-        };
-        let phrase = self.value(Value::Text(phrase.clone()));
-        let few = self.value(Value::Int(Some(FEW_HITS)));
-        format!(
-            "\n      AND w.id IN (
-          SELECT rowid
-          FROM flyer_search
-          WHERE flyer_search MATCH {phrase}
-          LIMIT {few}
-      )"
-        )
-    }
-
-    fn in_categories(&mut self) -> String {
-        if self.filter.categories.is_empty() {
-            return String::new();
-        }
-        let wanted = serde_json::json!(self.filter.categories).to_string();
-        let wanted = self.value(Value::Text(wanted));
-        format!(
-            "\n      AND EXISTS (
-          SELECT 1
-          FROM flyer_categories AS x
-          WHERE x.flyer_id = w.id
-            AND x.category_id IN (SELECT value FROM json_each({wanted}))
-      )"
-        )
-    }
-
-    fn in_box(&mut self) -> String {
-        let (Some(from), Some(near)) = (self.filter.from, self.filter.near) else {
-            return String::from("TRUE");
-        };
-        let bounds = from.bounds(near.radius_km);
-        let mut degrees = |value| self.value(Value::Real(value));
-        let (south, north) = (degrees(bounds.lat.0), degrees(bounds.lat.1));
-        let [(west, east), (west_2, east_2)] = bounds
-            .lng
-            .map(|(west, east)| (degrees(west), degrees(east)));
-        // The plus signs keep longitude out of the search: where many flyers share few
-        // latitudes, fresh statistics make SQLite skip through all of them instead.
-        format!(
-            "w.latitude BETWEEN {south} AND {north}
-      AND (+w.longitude BETWEEN {west} AND {east} OR +w.longitude BETWEEN {west_2} AND {east_2})"
-        )
-    }
-
-    /// sin² of half the angle to the caller: sorts like the distance, needs no arc sine
-    /// (which would fail where rounding passes 1), and is the same on both databases.
-    fn haversine(&mut self) -> String {
-        let Some(from) = self.filter.from else {
-            return String::new();
-        };
-        let lat = self.value(Value::Real(from.lat));
-        let lng = self.value(Value::Real(from.lng));
-        let narrowing = self.value(Value::Real(from.lat.to_radians().cos()));
-        format!(
-            "(power(sin(radians(w.latitude - {lat}) / 2), 2) + {narrowing} * cos(radians(w.latitude)) * power(sin(radians(w.longitude - {lng}) / 2), 2))"
-        )
-    }
-
-    /// Only rows after a key. The newest-first orders always have a key, at the
-    /// beginning one that is later than every row.
-    fn after(&mut self, key: &Option<CursorKey>, names: &Names, haversine: &str) -> String {
-        let Names { id, created, .. } = names;
-        let beginning = CursorKey::Recent(i64::MAX, i64::MAX);
-        let order = self.filter.order();
-        let key = match key {
-            Some(key) => key,
-            None if order == Order::Recent => &beginning,
-            None => return String::new(),
-        };
-        let (CursorKey::Recent(at, _) | CursorKey::Located(at, ..) | CursorKey::Near(_, at, _)) =
-            *key;
-        let (CursorKey::Recent(_, row)
-        | CursorKey::Located(_, _, row)
-        | CursorKey::Near(_, _, row)) = *key;
-        let at = DateTime::from_timestamp_micros(at).unwrap_or(END_OF_TIME);
-        let (at, row) = (
-            self.value(Value::Time(at)),
-            self.value(Value::Int(Some(row))),
-        );
-        match *key {
-            CursorKey::Recent(..) => format!("\n      AND ({created}, {id}) < ({at}, {row})"),
-            CursorKey::Located(_, bits, _) => {
-                let far = self.value(Value::Real(f64::from_bits(bits)));
-                format!(
-                    "\n      AND {created} <= {at}
-      AND ({created} < {at} OR {haversine} > {far} OR ({haversine} = {far} AND {id} < {row}))"
-                )
-            }
-            CursorKey::Near(bits, ..) => {
-                let far = self.value(Value::Real(f64::from_bits(bits)));
-                format!(
-                    "\n      AND ({haversine} > {far} OR ({haversine} = {far} AND ({created}, {id}) < ({at}, {row})))"
-                )
-            }
-        }
-    }
-}
-
 /// Later than every date that can be stored, with four digits of year: it sorts as text.
 pub(crate) const END_OF_TIME: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 0) {
     Some(time) => time,
@@ -595,6 +308,34 @@ mod tests {
         assert!(
             !recent.accepts(&CursorKey::Recent(i64::MAX, 1)),
             "no such time"
+        );
+    }
+
+    #[test]
+    fn values_that_happen_to_be_equal_do_not_change_the_text() {
+        let text = |viewer, creator, categories: [i64; 2], limit, offset, here| {
+            let filter = Filter {
+                viewer: Some(viewer),
+                creator,
+                categories: categories.to_vec(),
+                from: Point::new(here, 8.5),
+                near: Some(Near { radius_km: 5.0 }).filter(|_| creator.is_none()),
+                ..Filter::default()
+            };
+            let window = Window {
+                after: None,
+                limit,
+                offset,
+            };
+            (filter.page(&window).sql, filter.count().sql)
+        };
+        assert_eq!(
+            text(1, Some(2), [3, 4], 5, 6, 47.5),
+            text(7, Some(7), [7, 8], 7, 7, 8.5)
+        );
+        assert_eq!(
+            text(1, None, [3, 4], 5, 6, 47.5),
+            text(7, None, [7, 8], 7, 7, 8.5)
         );
     }
 
