@@ -1,26 +1,190 @@
-//! What the layer costs per statement: as a bare event like sqlx's, and through sqlx itself.
+//! What the layer costs per statement, as a bare event like sqlx's and through sqlx itself.
 //!
-//! A subscriber can be set once per process, so each setting is a process of its own:
-//! `SPEEDWELL_BENCH=on|off|fmt cargo bench -p speedwell-trace`. `off` is sqlx's own cost (a log
-//! layer that wants none of its events), `fmt` writes every event to nowhere.
+//! `cargo bench -p speedwell-trace`. A process has one global subscriber, so this program starts
+//! itself once per setting (`SETTINGS`). They take turns of some milliseconds, so that a busy
+//! machine slows all of them; what is printed are medians, and for the cost of one setting over
+//! another the median of the differences within one turn.
 #![allow(
     clippy::unwrap_used,
-    missing_docs,
-    reason = "a benchmark is not a library"
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a benchmark is a program that prints and may panic"
 )]
 
-use std::{hint::black_box, sync::Arc};
+use std::{
+    hint::black_box,
+    io::{BufRead, BufReader, Write},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use speedwell_sql::fingerprint;
 use speedwell_trace::{
-    Detectors, Dialect, Fingerprint, Observation, Options, Request, Route, Sink, Source, SpanId,
-    Statement, Thresholds, TraceId, Values, request_span,
+    Detectors, Dialect, Observation, Options, Request, Route, Sink, Source, SpanId, Statement,
+    Thresholds, TraceId, Values, request_span,
 };
-use sqlx::sqlite::SqlitePoolOptions;
-use tracing::Instrument;
+use sqlx::{SqlitePool, sqlite::SqlitePoolOptions};
+use tokio::runtime::Runtime;
+use tracing::{Instrument, Subscriber};
 use tracing_subscriber::{
-    Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt,
+    Layer,
+    filter::{FilterFn, LevelFilter},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
 };
+
+/// `off`: a log that wants none of sqlx's events. `heard`: a layer that wants them and the request
+/// span, and does nothing with them: what sqlx and `tracing` take for making them. `on`: the layer
+/// of this crate. `fmt`: a log of everything.
+const SETTINGS: [&str; 4] = ["off", "heard", "on", "fmt"];
+
+/// Requests of so many statements, as bare events and through sqlx.
+const WORKLOADS: [&str; 4] = [
+    "event, 5 different",
+    "event, 100 equal",
+    "sqlx, 5 different",
+    "sqlx, 100 equal",
+];
+
+/// How long one turn of one setting runs.
+const TURN: Duration = Duration::from_millis(25);
+
+/// Turns of each setting and workload.
+const TURNS: usize = 60;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [worker, setting] if worker == "--worker" => work(setting),
+        // Test runners that ask a benchmark for its tests get none.
+        all if all.iter().any(|argument| argument == "--list") => {}
+        all if all.iter().any(|argument| argument == "--bench") => compare(TURNS),
+        _ => compare(1),
+    }
+}
+
+fn compare(turns: usize) {
+    let mut workers: Vec<Worker> = SETTINGS.into_iter().map(Worker::start).collect();
+    println!("nanoseconds per statement, medians of {turns} turns\n");
+    print!("{:20}", "request of");
+    for heading in SETTINGS
+        .into_iter()
+        .chain(["on - heard", "on - off", "fmt - off"])
+    {
+        print!("{heading:>12}");
+    }
+    println!();
+    for workload in WORKLOADS {
+        let rounds: Vec<[f64; 4]> = (0..turns)
+            .map(|_| std::array::from_fn(|setting| workers[setting].measure(workload)))
+            .collect();
+        let of = |value: &dyn Fn(&[f64; 4]) -> f64| median(rounds.iter().map(value).collect());
+        let column = |at: usize| of(&|round| round[at]);
+        let over = |one: usize, other: usize| of(&|round| round[one] - round[other]);
+        print!("{workload:20}");
+        for cost in [
+            column(0),
+            column(1),
+            column(2),
+            column(3),
+            over(2, 1),
+            over(2, 0),
+            over(3, 0),
+        ] {
+            print!("{cost:>12.0}");
+        }
+        println!();
+    }
+    let detectors = median(
+        (0..turns)
+            .map(|_| workers[2].measure("detectors"))
+            .collect(),
+    );
+    println!("\nthe detectors on a request of 20 different statements: {detectors:.0} ns");
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// This program again, with one setting.
+struct Worker {
+    process: Child,
+    questions: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Worker {
+    fn start(setting: &str) -> Self {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["--worker", setting])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a worker starts");
+        Self {
+            questions: process.stdin.take().unwrap(),
+            answers: BufReader::new(process.stdout.take().unwrap()),
+            process,
+        }
+    }
+
+    /// Nanoseconds per statement in one turn.
+    fn measure(&mut self, workload: &str) -> f64 {
+        writeln!(self.questions, "{workload}").expect("the worker listens");
+        let mut answer = String::new();
+        self.answers
+            .read_line(&mut answer)
+            .expect("the worker answers");
+        answer.trim().parse().expect("the worker answers a number")
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Runs one turn for each line that names a workload.
+fn work(setting: &str) {
+    install(setting);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let pool = runtime.block_on(database());
+    let inspected = request_of_20();
+    let detectors = Detectors::standard(Thresholds::default());
+    for workload in std::io::stdin().lines() {
+        let cost = match workload.unwrap().as_str() {
+            "detectors" => turn(1, || {
+                black_box(detectors.inspect(black_box(&inspected), None));
+            }),
+            "event, 5 different" => turn(5, || in_request(|| TEXTS.into_iter().for_each(event))),
+            "event, 100 equal" => turn(100, || in_request(|| (0..100).for_each(|_| event(TEXT)))),
+            "sqlx, 5 different" => turn(5, || sqlx_page(&runtime, &pool)),
+            "sqlx, 100 equal" => turn(100, || sqlx_loop(&runtime, &pool)),
+            other => panic!("no workload `{other}`"),
+        };
+        println!("{cost}");
+    }
+}
+
+/// Nanoseconds per statement of requests with so many of them.
+fn turn(statements: u64, mut request: impl FnMut()) -> f64 {
+    request();
+    let started = Instant::now();
+    let mut requests = 0_u64;
+    while started.elapsed() < TURN {
+        request();
+        requests += 1;
+    }
+    started.elapsed().as_nanos() as f64 / (requests * statements) as f64
+}
 
 /// Takes requests and does nothing, so that they are built and inspected.
 struct Nothing;
@@ -31,16 +195,10 @@ impl Sink for Nothing {
     }
 }
 
-/// About 400 characters, as a feed page has.
-const TEXT: &str = "SELECT f.id, f.title, f.description, f.creator_id, f.created_at, f.expires_at, \
-     u.name AS creator_name, u.avatar_url AS creator_avatar, COUNT(l.id) AS likes \
-     FROM flyers AS f JOIN users AS u ON u.id = f.creator_id \
-     LEFT JOIN likes AS l ON l.flyer_id = f.id \
-     WHERE f.expires_at > $1 AND f.deleted_at IS NULL AND f.id < $2 \
-     GROUP BY f.id, u.name, u.avatar_url ORDER BY f.id DESC LIMIT 20";
+/// Wants events and does nothing with them.
+struct Heard;
 
-/// Statements per request in the measurements.
-const STATEMENTS: u64 = 100;
+impl<S: Subscriber> Layer<S> for Heard {}
 
 fn install(setting: &str) {
     let registry = tracing_subscriber::registry();
@@ -53,17 +211,45 @@ fn install(setting: &str) {
                 vec![Arc::new(Nothing)],
             ))
             .init(),
+        "heard" => registry
+            .with(log.with_filter(LevelFilter::WARN))
+            .with(Heard.with_filter(FilterFn::new(|metadata| {
+                metadata.is_span() || metadata.target() == "sqlx::query"
+            })))
+            .init(),
         "fmt" => registry.with(log.with_filter(LevelFilter::DEBUG)).init(),
         _ => registry.with(log.with_filter(LevelFilter::WARN)).init(),
     }
 }
 
+fn in_request(statements: impl FnOnce()) {
+    request_span("GET", "/flyers", None, None).in_scope(statements);
+}
+
+/// About 400 characters, as a feed page has.
+const TEXT: &str = "SELECT f.id, f.title, f.description, f.creator_id, f.created_at, f.expires_at, \
+     u.name AS creator_name, u.avatar_url AS creator_avatar, COUNT(l.id) AS likes \
+     FROM flyers AS f JOIN users AS u ON u.id = f.creator_id \
+     LEFT JOIN likes AS l ON l.flyer_id = f.id \
+     WHERE f.expires_at > $1 AND f.deleted_at IS NULL AND f.id < $2 \
+     GROUP BY f.id, u.name, u.avatar_url ORDER BY f.id DESC LIMIT 20";
+
+/// What a healthy request reads.
+const TEXTS: [&str; 5] = [
+    TEXT,
+    "SELECT id, email, role FROM users WHERE id = $1",
+    "SELECT flyer_id, url FROM images WHERE flyer_id IN (SELECT value FROM json_each($1)) \
+     ORDER BY flyer_id, position",
+    "SELECT id, name FROM categories WHERE hidden = 0 ORDER BY name LIMIT 100",
+    "SELECT COUNT(*) FROM (SELECT 1 FROM flyers WHERE expires_at > $1 LIMIT 1001) AS some",
+];
+
 /// One event as sqlx 0.9 sends it, its texts made anew as sqlx does.
-fn event() {
+fn event(text: &str) {
     if tracing::enabled!(target: "sqlx::query", tracing::Level::DEBUG) {
         let summary = String::from("SELECT f.id, f.title, f.description, …");
-        let text = format!("\n\n{}\n", black_box(TEXT));
-        let elapsed = std::time::Duration::from_micros(40);
+        let text = format!("\n\n{}\n", black_box(text));
+        let elapsed = Duration::from_micros(40);
         tracing::event!(
             target: "sqlx::query",
             tracing::Level::DEBUG,
@@ -77,92 +263,82 @@ fn event() {
     }
 }
 
-fn benches(criterion: &mut Criterion) {
-    let setting = std::env::var("SPEEDWELL_BENCH").unwrap_or_else(|_| "on".to_owned());
-    install(&setting);
-
-    let mut group = criterion.benchmark_group("event");
-    group.throughput(Throughput::Elements(STATEMENTS));
-    // Per request of 100 statements: opening, 100 events, closing and detecting.
-    group.bench_function(&setting, |bencher| {
-        bencher.iter(|| {
-            request_span("GET", "/flyers", None, None).in_scope(|| {
-                for _ in 0..STATEMENTS {
-                    event();
-                }
-            });
-        });
-    });
-    group.finish();
-
-    let mut group = criterion.benchmark_group("request_of_one_event");
-    group.bench_function(&setting, |bencher| {
-        bencher.iter(|| request_span("GET", "/flyers", None, None).in_scope(event));
-    });
-    group.finish();
-
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
-    let pool = runtime.block_on(async {
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect("sqlite::memory:")
-            .await;
-        let pool = pool.unwrap();
-        sqlx::raw_sql(
-            "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT); INSERT INTO t VALUES (1, 'x')",
-        )
-        .execute(&pool)
+/// Authors and their books in memory.
+async fn database() -> SqlitePool {
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .connect("sqlite::memory:")
         .await
         .unwrap();
-        pool
-    });
-    let mut group = criterion.benchmark_group("sqlx_sqlite");
-    group.throughput(Throughput::Elements(STATEMENTS));
-    group.bench_function(&setting, |bencher| {
-        bencher.iter(|| {
-            let span = request_span("GET", "/flyers", None, None);
-            runtime.block_on(
-                async {
-                    for _ in 0..STATEMENTS {
-                        let row: (i64, String) = sqlx::query_as(
-                            "SELECT id, a FROM t WHERE id = $1 ORDER BY id LIMIT 20",
-                        )
-                        .bind(1_i64)
-                        .fetch_one(&pool)
-                        .await
-                        .unwrap();
-                        black_box(row);
-                    }
-                }
-                .instrument(span),
-            );
-        });
-    });
-    group.finish();
-
-    detectors(criterion);
+    sqlx::raw_sql(
+        "CREATE TABLE authors (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+         CREATE TABLE books (id INTEGER PRIMARY KEY, author_id INTEGER, title TEXT);
+         CREATE INDEX books_by_author ON books (author_id);
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
+         INSERT INTO authors SELECT i, 'author ' || i FROM n;
+         INSERT INTO books SELECT id, id / 3, 'book ' || id FROM authors;",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    pool
 }
 
-/// The detectors alone on a request of 20 different statements.
-fn detectors(criterion: &mut Criterion) {
+/// A page of authors with their books: five different statements.
+fn sqlx_page(runtime: &Runtime, pool: &SqlitePool) {
+    let page = async {
+        for text in [
+            "SELECT id, name FROM authors WHERE id = $1",
+            "SELECT id, name FROM authors WHERE id > $1 ORDER BY id LIMIT 5",
+            "SELECT author_id, id, title FROM books \
+             WHERE author_id IN (SELECT value FROM json_each('[1, 2, 3]')) AND id > $1",
+            "SELECT COUNT(*) FROM (SELECT 1 FROM authors WHERE id > $1 LIMIT 11) AS some",
+            "SELECT title FROM books WHERE author_id = $1 ORDER BY id LIMIT 3",
+        ] {
+            let rows = sqlx::query(text).bind(1_i64).fetch_all(pool).await.unwrap();
+            black_box(rows);
+        }
+    };
+    runtime.block_on(page.instrument(request_span("GET", "/authors", None, None)));
+}
+
+/// One statement a hundred times.
+fn sqlx_loop(runtime: &Runtime, pool: &SqlitePool) {
+    let rows = async {
+        for id in 1..=100_i64 {
+            let row: (i64, String) =
+                sqlx::query_as("SELECT id, name FROM authors WHERE id = $1 ORDER BY id LIMIT 20")
+                    .bind(id)
+                    .fetch_one(pool)
+                    .await
+                    .unwrap();
+            black_box(row);
+        }
+    };
+    runtime.block_on(rows.instrument(request_span("GET", "/authors", None, None)));
+}
+
+fn request_of_20() -> Request {
     let statements = (0..20_u64)
-        .map(|number| Statement {
-            text: format!("{TEXT} OFFSET {number}").into(),
-            fingerprint: Fingerprint(number),
-            dialect: Dialect::Postgres,
-            offset: std::time::Duration::from_millis(number),
-            duration: std::time::Duration::from_micros(40),
-            rows_returned: Some(20),
-            rows_affected: None,
-            values: Values::Hidden,
-            site: None,
-            parent: None,
-            failed: false,
+        .map(|number| {
+            // A column of its own makes it a statement of its own.
+            let text = TEXT.replace("f.title", &format!("f.title_{number}"));
+            Statement {
+                fingerprint: fingerprint(&text, Dialect::Postgres),
+                text: text.into(),
+                dialect: Dialect::Postgres,
+                offset: Duration::from_millis(number),
+                duration: Duration::from_micros(40),
+                rows_returned: Some(20),
+                rows_affected: None,
+                values: Values::Hidden,
+                site: None,
+                parent: None,
+                failed: false,
+            }
         })
         .collect();
-    let request = Request {
+    Request {
         trace_id: TraceId::random(),
         span_id: SpanId::random(),
         parent_span_id: None,
@@ -170,17 +346,10 @@ fn detectors(criterion: &mut Criterion) {
         path: None,
         status: Some(200),
         started: std::time::SystemTime::now(),
-        duration: std::time::Duration::from_millis(20),
+        duration: Duration::from_millis(20),
         statements,
         statements_dropped: 0,
         rows_answered: None,
         source: Source::Layer,
-    };
-    let detectors = Detectors::standard(Thresholds::default());
-    criterion.bench_function("detectors_of_20_statements", |bencher| {
-        bencher.iter(|| detectors.inspect(black_box(&request), None));
-    });
+    }
 }
-
-criterion_group!(layer, benches);
-criterion_main!(layer);
