@@ -3,6 +3,8 @@
 
 pub(super) mod growth;
 pub(super) mod plans;
+#[cfg(test)]
+mod sample;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -208,4 +210,127 @@ fn executions<'a>(
             .filter(|statement| statement.fingerprint == fingerprint)
             .collect()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        sample::{at, probe, ran},
+        *,
+    };
+    use crate::config;
+
+    const LIST: &str = "SELECT id, author_id FROM items ORDER BY id LIMIT $1";
+    const CHILD: &str = "SELECT name FROM authors WHERE id = $1";
+    const QUICK: Duration = Duration::from_micros(50);
+
+    fn audited() -> Audited {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("speedwell.toml");
+        let text = "[service]\nname = \"s\"\ncommand = \"c\"\nready = \"/\"\ndatabase = \"sqlite:x\"\n\
+                    [budget]\np95_ms = 200\n[[route]]\nname = \"items\"\nget = \"/items\"\n";
+        std::fs::write(&path, text).unwrap();
+        config::load(&path).unwrap().remove(0)
+    }
+
+    fn found(scales: &[AtScale]) -> Vec<(FindingKind, Proof)> {
+        let evidence = weigh(&audited(), scales);
+        evidence
+            .findings
+            .iter()
+            .map(|each| (each.finding.kind, each.finding.proof))
+            .collect()
+    }
+
+    fn page(scale: u64, size: u64, children: u64) -> Probe {
+        let mut statements = vec![ran(LIST, size, QUICK)];
+        statements.extend((0..children).map(|_| ran(CHILD, 1, QUICK)));
+        probe(scale, Some(size), "/items", &statements)
+    }
+
+    #[test]
+    fn executions_that_follow_the_page_prove_an_n_plus_one() {
+        let scales = [at(1000, vec![page(1000, 10, 10), page(1000, 50, 50)])];
+        assert_eq!(found(&scales), [(FindingKind::NPlusOne, Proof::Proved)]);
+    }
+
+    #[test]
+    fn executions_that_stay_the_same_leave_an_n_plus_one_likely() {
+        let scales = [at(1000, vec![page(1000, 10, 8), page(1000, 50, 8)])];
+        assert_eq!(found(&scales), [(FindingKind::NPlusOne, Proof::Likely)]);
+    }
+
+    #[test]
+    fn a_list_whose_rows_follow_the_data_is_unbounded() {
+        let list = |scale, rows| {
+            let statement = ran("SELECT id FROM items WHERE shop_id = $1", rows, QUICK);
+            at(scale, vec![probe(scale, None, "/items", &[statement])])
+        };
+        let growing = [list(1000, 20), list(10_000, 200), list(100_000, 2000)];
+        assert_eq!(
+            found(&growing),
+            [(FindingKind::UnboundedList, Proof::Proved)]
+        );
+        let constant = [list(1000, 150), list(10_000, 150), list(100_000, 150)];
+        assert_eq!(found(&constant), []);
+        let reasons = weigh(&audited(), &constant).suppressed;
+        assert!(
+            reasons
+                .iter()
+                .any(|each| each.reason.contains("do not grow")),
+            "{reasons:?}"
+        );
+    }
+
+    #[test]
+    fn a_page_whose_depth_follows_the_data_is_a_deep_offset() {
+        let deep = |scale: u64, depth: u64, time| {
+            let statement = ran(
+                "SELECT id FROM items ORDER BY id LIMIT $1 OFFSET $2",
+                20,
+                time,
+            );
+            at(
+                scale,
+                vec![probe(
+                    scale,
+                    None,
+                    &format!("/items?offset={depth}"),
+                    &[statement],
+                )],
+            )
+        };
+        let millis = Duration::from_millis;
+        let proved = [deep(1000, 1000, QUICK), deep(100_000, 100_000, millis(8))];
+        assert_eq!(found(&proved), [(FindingKind::DeepOffset, Proof::Proved)]);
+        let noisy = [
+            deep(1000, 1000, millis(3)),
+            deep(100_000, 100_000, millis(4)),
+        ];
+        assert_eq!(found(&noisy), [(FindingKind::DeepOffset, Proof::Likely)]);
+        let constant = [deep(1000, 2000, QUICK), deep(100_000, 2000, QUICK)];
+        assert_eq!(found(&constant), []);
+        let shallow = [deep(1000, 20, QUICK), deep(100_000, 20, millis(8))];
+        assert_eq!(found(&shallow), []);
+    }
+
+    #[test]
+    fn the_same_observations_give_the_same_evidence() {
+        let scales = || [at(1000, vec![page(1000, 10, 10), page(1000, 50, 50)])];
+        let told = |scales: &[AtScale]| {
+            let evidence = weigh(&audited(), scales);
+            let findings: Vec<_> = evidence
+                .findings
+                .iter()
+                .map(|each| format!("{:?}", each.finding))
+                .collect();
+            (findings, format!("{:?}", evidence.suppressed))
+        };
+        assert_eq!(told(&scales()), told(&scales()));
+    }
+
+    #[test]
+    fn nothing_observed_gives_no_evidence() {
+        assert_eq!(found(&[]), []);
+    }
 }

@@ -1,496 +1,24 @@
-//! The verdict: every budget held against what was measured, route by route.
+//! The verdict of one route: every limit of its budget held against what was measured.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
-use speedwell_load::{Histogram, Judgement, Outcome, StepOutcome, quantile};
-use speedwell_plan::PlanNode;
-use speedwell_sql::{Dialect, Fingerprint, normalize};
-use speedwell_trace::{Finding, Proof, Request, detect::counts_as_work};
+use speedwell_load::{Judgement, Outcome, StepOutcome, quantile};
+use speedwell_trace::{Finding, Proof};
 
 use super::{
-    Evidence, Options,
-    evidence::{
-        AtScale, Explained, Judged,
-        growth::{GROWS, TIME_FLOOR_MS},
-        plans::tables,
-    },
+    compose::{ms, rows_per_row},
+    evidence::Judged,
     probe::Probe,
 };
 use crate::{
-    config::{Audited, BudgetSpec, RouteSpec, milliseconds},
-    growth::{exponent, median},
-    report::{
-        Bar, Bucket, Exponents, FindingReport, Growth, Latency, LoadReport, ProbeReport, Report,
-        RouteReport, ScaleTime, StatementReport, SuppressedReport, VERSION, Verdict, Waterfall,
-    },
+    config::{BudgetSpec, milliseconds},
+    report::{Growth, ProbeReport, Verdict},
 };
 
-/// Everything that an audit measured.
-pub(super) struct Measured<'a> {
-    pub(super) audited: &'a Audited,
-    pub(super) routes: &'a [&'a RouteSpec],
-    pub(super) scales: Vec<AtScale>,
-    pub(super) load: Option<Outcome>,
-    pub(super) evidence: Evidence,
-    pub(super) options: &'a Options,
-    pub(super) probes: usize,
-}
-
-/// Judges every route and puts the report together.
-pub(super) fn judge(measured: &Measured<'_>) -> Report {
-    let audited = measured.audited;
-    let specs = audited.setup.iter().chain(measured.routes.iter().copied());
-    let routes: Vec<RouteReport> = specs.map(|spec| measured.route(spec)).collect();
-    Report {
-        version: VERSION,
-        service: audited.service.name.clone(),
-        config: audited.file.clone(),
-        verdict: routes
-            .iter()
-            .map(|route| route.verdict)
-            .max()
-            .unwrap_or(Verdict::Unsure),
-        scales: audited.data.scales.clone(),
-        probes: measured.probes as u64,
-        load: measured
-            .load
-            .as_ref()
-            .map(|outcome| measured.load_report(outcome)),
-        findings: measured
-            .evidence
-            .findings
-            .iter()
-            .map(|found| measured.finding(found))
-            .collect(),
-        suppressed: measured.suppressed(),
-        statements: measured.statements(),
-        warnings: measured.warnings(),
-        routes,
-    }
-}
-
-impl Measured<'_> {
-    fn route(&self, spec: &RouteSpec) -> RouteReport {
-        let probes: Vec<&Probe> = self
-            .scales
-            .iter()
-            .flat_map(|at| &at.probes)
-            .filter(|probe| probe.name == spec.name)
-            .collect();
-        let step = self
-            .load
-            .as_ref()
-            .and_then(|outcome| outcome.steps.iter().find(|step| step.name == spec.name));
-        let reports: Vec<ProbeReport> = probes
-            .iter()
-            .filter_map(|probe| probe_report(probe))
-            .collect();
-        let growth = growth(&reports);
-        let mut judging = Judging::default();
-        judging.probes(&spec.budget, &probes, &reports);
-        judging.growth(&spec.budget, &growth);
-        judging.findings(&spec.budget, &self.evidence.findings, &spec.name);
-        if let Some(outcome) = &self.load {
-            judging.load(&spec.budget, step, outcome);
-        }
-        let last = probes.last().and_then(|probe| typical(probe));
-        RouteReport {
-            name: spec.name.clone(),
-            route: last.map_or_else(
-                || spec.method.to_string(),
-                |request| request.route.to_string(),
-            ),
-            verdict: judging.verdict,
-            reasons: judging.reasons,
-            budget: spec.budget.clone(),
-            latency: step.and_then(|step| self.latency(step)),
-            growth,
-            plan: last
-                .map(|request| self.plan_line(request))
-                .unwrap_or_default(),
-            waterfall: last.map(waterfall).unwrap_or_default(),
-            probes: reports,
-        }
-    }
-
-    fn latency(&self, step: &StepOutcome) -> Option<Latency> {
-        let p95 = quantile(&step.response, 0.95)?;
-        let steady = self
-            .load
-            .as_ref()
-            .map_or(0.0, |outcome| outcome.steady.as_secs_f64());
-        Some(Latency {
-            samples: p95.samples,
-            p50_ms: percentile_ms(&step.response, 0.5),
-            p95_ms: ms(p95.value),
-            p99_ms: percentile_ms(&step.response, 0.99),
-            max_ms: ms(step.response.max()),
-            p95_low_ms: ms(p95.low),
-            p95_high_ms: p95.high.map(ms),
-            service_p95_ms: percentile_ms(&step.service, 0.95),
-            requests_per_s: if steady > 0.0 {
-                step.response.len() as f64 / steady
-            } else {
-                0.0
-            },
-            errors: step
-                .errors
-                .iter()
-                .map(|(kind, count)| (kind.to_string(), *count))
-                .collect(),
-            error_sample: step.first_error_sample.clone(),
-            histogram: step
-                .response
-                .buckets()
-                .into_iter()
-                .map(|bucket| Bucket {
-                    from_ms: ms(bucket.low),
-                    up_to_ms: ms(bucket.high),
-                    count: bucket.count,
-                })
-                .collect(),
-        })
-    }
-
-    fn load_report(&self, outcome: &Outcome) -> LoadReport {
-        let load = &self.audited.load;
-        let requests: u64 = outcome.steps.iter().map(|step| step.requests).sum();
-        let steady: u64 = outcome.steps.iter().map(|step| step.response.len()).sum();
-        LoadReport {
-            scale: self.scales.last().map_or(0, |at| at.scale),
-            users: load.users as u64,
-            rate: load.rate,
-            ramp_s: load.ramp.as_secs_f64(),
-            steady_s: outcome.steady.as_secs_f64(),
-            requests,
-            requests_per_s: steady as f64 / outcome.steady.as_secs_f64().max(1e-3),
-            errors: outcome
-                .steps
-                .iter()
-                .flat_map(|step| step.errors.values())
-                .sum(),
-            client_cpu_share: outcome.client.cpu_share,
-            client_lateness_p99_ms: ms(outcome.client.lateness_p99),
-            open_at_end: outcome.client.open_at_end,
-        }
-    }
-
-    /// Which tables a request reads by which indexes, at the largest scale.
-    fn plan_line(&self, request: &Request) -> String {
-        let Some(largest) = self.scales.last() else {
-            return String::new();
-        };
-        let mut lines = Vec::new();
-        for statement in &request.statements {
-            let line = match largest
-                .explained
-                .get(&statement.fingerprint)
-                .map(|e| &e.plan)
-            {
-                Some(Ok(plan)) => plan.summary(),
-                Some(Err(_)) | None => continue,
-            };
-            if !line.is_empty() && !lines.contains(&line) {
-                lines.push(line);
-            }
-        }
-        lines.join("; ")
-    }
-
-    fn finding(&self, judged: &Judged) -> FindingReport {
-        let Finding {
-            kind, proof, cost, ..
-        } = judged.finding;
-        let finding = &judged.finding;
-        let explained = self
-            .scales
-            .last()
-            .and_then(|at| at.explained.get(&finding.fingerprint));
-        let dialect = explained.map_or(Dialect::Sqlite, |explained| explained.dialect);
-        let has_statement = !finding.statement.is_empty();
-        FindingReport {
-            id: finding.id.to_string(),
-            kind,
-            proof,
-            route: finding.route.to_string(),
-            name: judged.name.clone(),
-            summary: finding.summary.clone(),
-            fingerprint: has_statement.then(|| finding.fingerprint.to_string()),
-            statement: has_statement.then(|| self.shown(&finding.statement, dialect)),
-            parent: finding
-                .parent
-                .as_ref()
-                .map(|parent| self.shown(parent, dialect)),
-            tables: explained.map(tables).unwrap_or_default(),
-            site: finding
-                .site
-                .as_ref()
-                .map(|site| match (&site.file, site.line) {
-                    (Some(file), Some(line)) => format!("{} ({file}:{line})", site.function),
-                    _ => site.function.to_string(),
-                }),
-            evidence: finding.evidence.clone(),
-            cost_ms: ms(cost.time),
-            cost_statements: cost.statements,
-            cost_rows: cost.rows,
-            remedy: finding.remedy.clone(),
-            untried: judged.untried.clone(),
-        }
-    }
-
-    /// A statement as it may be printed: literals are values of users.
-    fn shown(&self, text: &str, dialect: Dialect) -> String {
-        if self.options.show_values {
-            text.to_owned()
-        } else {
-            normalize(text, dialect)
-        }
-    }
-
-    fn suppressed(&self) -> Vec<SuppressedReport> {
-        let each = self.evidence.suppressed.iter();
-        each.map(|suppressed| SuppressedReport {
-            kind: suppressed.kind,
-            route: suppressed.route.to_string(),
-            statement: self.shown(&suppressed.statement, self.dialect(suppressed.fingerprint)),
-            count: suppressed.count,
-            reason: suppressed.reason.clone(),
-        })
-        .collect()
-    }
-
-    fn dialect(&self, fingerprint: Fingerprint) -> Dialect {
-        self.scales
-            .last()
-            .and_then(|at| at.explained.get(&fingerprint))
-            .map_or(Dialect::Sqlite, |explained| explained.dialect)
-    }
-
-    fn statements(&self) -> Vec<StatementReport> {
-        let Some(largest) = self.scales.last() else {
-            return Vec::new();
-        };
-        largest
-            .explained
-            .iter()
-            .map(|(fingerprint, explained)| self.statement(*fingerprint, explained, largest))
-            .collect()
-    }
-
-    fn statement(
-        &self,
-        fingerprint: Fingerprint,
-        explained: &Explained,
-        largest: &AtScale,
-    ) -> StatementReport {
-        let mut routes: Vec<String> = Vec::new();
-        for probe in &largest.probes {
-            let runs = probe.samples.iter().any(|sample| {
-                sample
-                    .request
-                    .statements
-                    .iter()
-                    .any(|each| each.fingerprint == fingerprint)
-            });
-            if runs && !routes.contains(&probe.name) {
-                routes.push(probe.name.clone());
-            }
-        }
-        StatementReport {
-            fingerprint: fingerprint.to_string(),
-            text: self.shown(&explained.text, explained.dialect),
-            routes,
-            plan: match &explained.plan {
-                Ok(plan) => plan.to_string(),
-                Err(reason) => format!("no plan: {reason}"),
-            },
-            time_ms: self
-                .scales
-                .iter()
-                .filter_map(|at| {
-                    let times = times_of(at, fingerprint);
-                    Some(ScaleTime {
-                        scale: at.scale,
-                        median_ms: ms(median(&times)?),
-                    })
-                })
-                .collect(),
-        }
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
-        let unseen: usize = self
-            .scales
-            .iter()
-            .flat_map(|at| &at.probes)
-            .map(|probe| probe.unseen)
-            .sum();
-        if unseen > 0 {
-            warnings.push(format!(
-                "{unseen} probed requests were answered but never reported by the service; their statements are not counted."
-            ));
-        }
-        let Some(largest) = self.scales.last() else {
-            return warnings;
-        };
-        for explained in largest.explained.values() {
-            if let Err(reason) = &explained.plan {
-                let text = self.shown(&explained.text, explained.dialect);
-                let start: String = text.chars().take(80).collect();
-                warnings.push(format!("No plan for `{start}`: {reason}"));
-            }
-        }
-        let flips = self.plan_flips();
-        warnings.extend(flips);
-        if self.load.is_none() {
-            warnings.push(
-                "No load was put on the service: latency budgets were not judged.".to_owned(),
-            );
-        }
-        warnings
-    }
-
-    /// A statement that is planned otherwise at another scale may flip again at the next.
-    fn plan_flips(&self) -> Vec<String> {
-        let (Some(first), Some(last)) = (self.scales.first(), self.scales.last()) else {
-            return Vec::new();
-        };
-        let mut flips = Vec::new();
-        for (fingerprint, after) in &last.explained {
-            let Some(before) = first.explained.get(fingerprint) else {
-                continue;
-            };
-            if let (Ok(small), Ok(large)) = (&before.plan, &after.plan)
-                && !same_plan(&small.nodes, &large.nodes)
-            {
-                flips.push(format!(
-                    "The plan of `{}` is `{}` at scale {} and `{}` at scale {}.",
-                    self.shown(&after.text, after.dialect)
-                        .chars()
-                        .take(80)
-                        .collect::<String>(),
-                    small.summary(),
-                    first.scale,
-                    large.summary(),
-                    last.scale,
-                ));
-            }
-        }
-        flips
-    }
-}
-
-fn same_plan(a: &[PlanNode], b: &[PlanNode]) -> bool {
-    a.len() == b.len()
-        && a.iter().zip(b).all(|(a, b)| {
-            (&a.table, &a.index) == (&b.table, &b.index) && same_plan(&a.children, &b.children)
-        })
-}
-
-fn times_of(at: &AtScale, fingerprint: Fingerprint) -> Vec<Duration> {
-    at.probes
-        .iter()
-        .flat_map(|probe| &probe.samples)
-        .flat_map(|sample| &sample.request.statements)
-        .filter(|statement| statement.fingerprint == fingerprint)
-        .map(|statement| statement.duration)
-        .collect()
-}
-
-/// The request with the median number of statements; among those the median time.
-fn typical(probe: &Probe) -> Option<&Request> {
-    let mut requests: Vec<&Request> = probe.samples.iter().map(|sample| &sample.request).collect();
-    requests.sort_by_key(|request| (request.statements.len(), request.duration));
-    requests.get(requests.len().checked_sub(1)? / 2).copied()
-}
-
-fn waterfall(request: &Request) -> Waterfall {
-    Waterfall {
-        total_ms: ms(request.duration),
-        bars: request
-            .statements
-            .iter()
-            .map(|statement| Bar {
-                start_ms: ms(statement.offset),
-                duration_ms: ms(statement.duration),
-                rows: statement.rows_returned,
-                fingerprint: statement.fingerprint.to_string(),
-                function: statement
-                    .site
-                    .as_ref()
-                    .map(|site| site.function.to_string()),
-            })
-            .collect(),
-    }
-}
-
-fn probe_report(probe: &Probe) -> Option<ProbeReport> {
-    let of = |measure: &dyn Fn(&Request) -> u64| {
-        let values: Vec<u64> = probe
-            .samples
-            .iter()
-            .map(|sample| measure(&sample.request))
-            .collect();
-        median(&values)
-    };
-    let totals: Vec<Duration> = probe.samples.iter().map(|sample| sample.total).collect();
-    let database =
-        of(&|request| u64::try_from(request.database_time().as_micros()).unwrap_or(u64::MAX))?;
-    Some(ProbeReport {
-        scale: probe.scale,
-        page_size: probe.page_size,
-        statements: of(&|request| {
-            request
-                .statements
-                .iter()
-                .filter(|each| counts_as_work(each))
-                .count() as u64
-        })?,
-        rows_fetched: of(&|request| request.rows_fetched().unwrap_or(0))?,
-        rows_answered: of(&|request| request.rows_answered.unwrap_or(0))?,
-        database_ms: database as f64 / 1000.0,
-        total_ms: ms(median(&totals)?),
-    })
-}
-
-fn growth(probes: &[ProbeReport]) -> Growth {
-    let largest_page = probes.iter().map(|probe| probe.page_size).max().flatten();
-    let largest_scale = probes.iter().map(|probe| probe.scale).max();
-    let by_scale: Vec<(u64, &ProbeReport)> = probes
-        .iter()
-        .filter(|probe| probe.page_size == largest_page)
-        .map(|probe| (probe.scale, probe))
-        .collect();
-    let by_page: Vec<(u64, &ProbeReport)> = probes
-        .iter()
-        .filter(|probe| Some(probe.scale) == largest_scale)
-        .filter_map(|probe| Some((probe.page_size?, probe)))
-        .collect();
-    Growth {
-        by_scale: exponents(&by_scale),
-        by_page: exponents(&by_page),
-    }
-}
-
-fn exponents(points: &[(u64, &ProbeReport)]) -> Exponents {
-    let fit = |cost: &dyn Fn(&ProbeReport) -> f64, floor: f64| {
-        exponent(
-            points.iter().map(|(size, probe)| (*size, cost(probe))),
-            floor,
-        )
-    };
-    Exponents {
-        statements: fit(&|probe| probe.statements as f64, 1.0),
-        rows: fit(&|probe| probe.rows_fetched as f64, 1.0),
-        time: fit(&|probe| probe.database_ms, TIME_FLOOR_MS),
-    }
-}
-
 /// The limits of one route, one after the other.
-struct Judging {
-    verdict: Verdict,
-    reasons: Vec<String>,
+pub(super) struct Judging {
+    pub(super) verdict: Verdict,
+    pub(super) reasons: Vec<String>,
 }
 
 impl Default for Judging {
@@ -519,7 +47,12 @@ impl Judging {
         }
     }
 
-    fn probes(&mut self, budget: &BudgetSpec, probes: &[&Probe], reports: &[ProbeReport]) {
+    pub(super) fn probes(
+        &mut self,
+        budget: &BudgetSpec,
+        probes: &[&Probe],
+        reports: &[ProbeReport],
+    ) {
         if let Some(failure) = probes.iter().find_map(|probe| probe.failure.as_ref()) {
             self.say(Verdict::Over, format!("a probe failed: {failure}"));
         }
@@ -550,7 +83,7 @@ impl Judging {
         );
     }
 
-    fn growth(&mut self, budget: &BudgetSpec, growth: &Growth) {
+    pub(super) fn growth(&mut self, budget: &BudgetSpec, growth: &Growth) {
         for (what, exponent) in [
             ("growth of statements", growth.by_scale.statements),
             ("growth of rows", growth.by_scale.rows),
@@ -559,7 +92,7 @@ impl Judging {
         }
     }
 
-    fn findings(&mut self, budget: &BudgetSpec, findings: &[Judged], name: &str) {
+    pub(super) fn findings(&mut self, budget: &BudgetSpec, findings: &[Judged], name: &str) {
         let faults: Vec<&Finding> = findings
             .iter()
             .filter(|judged| judged.name == name && judged.finding.proof >= Proof::Likely)
@@ -571,7 +104,12 @@ impl Judging {
         }
     }
 
-    fn load(&mut self, budget: &BudgetSpec, step: Option<&StepOutcome>, outcome: &Outcome) {
+    pub(super) fn load(
+        &mut self,
+        budget: &BudgetSpec,
+        step: Option<&StepOutcome>,
+        outcome: &Outcome,
+    ) {
         let limits = [("p95", 0.95, budget.p95_ms), ("p99", 0.99, budget.p99_ms)];
         for (what, q, limit) in limits {
             let Some(limit) = limit else { continue };
@@ -613,27 +151,182 @@ impl Judging {
                 .collect();
             self.say(
                 Verdict::Over,
-                format!("{errors} errors under load: {}", kinds.join(", ")),
+                format!(
+                    "{errors} {} under load: {}",
+                    if errors == 1 { "error" } else { "errors" },
+                    kinds.join(", ")
+                ),
             );
         }
     }
 }
 
-/// Rows fetched per row answered; an answer without rows counts as one row.
-pub(crate) fn rows_per_row(probe: &ProbeReport) -> f64 {
-    probe.rows_fetched as f64 / probe.rows_answered.max(1) as f64
-}
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
 
-fn percentile_ms(histogram: &Histogram, q: f64) -> f64 {
-    ms(histogram.percentile(q))
-}
+    use speedwell_load::{ClientHealth, ErrorKind, Histogram};
 
-/// Milliseconds, to the microsecond: no measurement here is finer.
-fn ms(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
-}
+    use super::*;
 
-/// Whether a time exponent is worth a warning colour in the report.
-pub(crate) fn grows(exponent: Option<f64>) -> bool {
-    exponent.is_some_and(|exponent| exponent >= GROWS)
+    fn budget() -> BudgetSpec {
+        BudgetSpec {
+            p95_ms: Some(100.0),
+            errors: Some(0),
+            ..BudgetSpec::default()
+        }
+    }
+
+    fn step(samples: u64, latency: Duration) -> StepOutcome {
+        let mut histogram = Histogram::new();
+        histogram.record_n(latency, samples);
+        StepOutcome {
+            name: "items".to_owned(),
+            route: "GET /items".to_owned(),
+            response: histogram.clone(),
+            service: histogram,
+            requests: samples,
+            ok: samples,
+            errors: BTreeMap::new(),
+            first_error_sample: None,
+            in_ramp: 0,
+            ramp_errors: BTreeMap::new(),
+            server_timing: BTreeMap::new(),
+        }
+    }
+
+    fn outcome(client: ClientHealth) -> Outcome {
+        Outcome {
+            steps: Vec::new(),
+            tasks: Vec::new(),
+            client,
+            started: SystemTime::UNIX_EPOCH,
+            ramp: Duration::ZERO,
+            steady: Duration::from_secs(60),
+            users: 10,
+            lost_users: 0,
+            planned_rate: None,
+            achieved_rate: 0.0,
+            timeline: Vec::new(),
+            cancelled: false,
+        }
+    }
+
+    fn judged(step: Option<&StepOutcome>, client: ClientHealth) -> Judging {
+        let mut judging = Judging::default();
+        judging.load(&budget(), step, &outcome(client));
+        judging
+    }
+
+    fn probe(statements: u64, fetched: u64, answered: u64) -> ProbeReport {
+        ProbeReport {
+            scale: 1000,
+            page_size: None,
+            statements,
+            rows_fetched: fetched,
+            rows_answered: answered,
+            database_ms: 1.0,
+            total_ms: 2.0,
+        }
+    }
+
+    #[test]
+    fn enough_fast_requests_are_within() {
+        let fast = step(1000, Duration::from_millis(5));
+        assert_eq!(
+            judged(Some(&fast), ClientHealth::default()).verdict,
+            Verdict::Within
+        );
+    }
+
+    #[test]
+    fn slow_requests_are_over_and_say_by_how_much() {
+        let slow = step(1000, Duration::from_millis(150));
+        let judging = judged(Some(&slow), ClientHealth::default());
+        assert_eq!(judging.verdict, Verdict::Over);
+        assert!(
+            judging.reasons[0].contains("p95 150.0 ms is over 100 ms"),
+            "{:?}",
+            judging.reasons
+        );
+    }
+
+    #[test]
+    fn too_few_requests_are_unsure_however_fast() {
+        let few = step(20, Duration::from_millis(5));
+        assert_eq!(
+            judged(Some(&few), ClientHealth::default()).verdict,
+            Verdict::Unsure
+        );
+    }
+
+    #[test]
+    fn a_busy_client_makes_every_percentile_unsure() {
+        let fast = step(1000, Duration::from_millis(5));
+        let busy = ClientHealth {
+            cpu_share: 0.95,
+            ..ClientHealth::default()
+        };
+        assert_eq!(judged(Some(&fast), busy).verdict, Verdict::Unsure);
+    }
+
+    #[test]
+    fn a_budget_that_no_request_exercised_fails() {
+        assert_eq!(judged(None, ClientHealth::default()).verdict, Verdict::Over);
+        let none = step(0, Duration::ZERO);
+        assert_eq!(
+            judged(Some(&none), ClientHealth::default()).verdict,
+            Verdict::Over
+        );
+    }
+
+    #[test]
+    fn one_error_breaks_a_budget_of_none() {
+        let mut failing = step(1000, Duration::from_millis(5));
+        failing.errors.insert(ErrorKind::Timeout, 1);
+        let judging = judged(Some(&failing), ClientHealth::default());
+        assert_eq!(judging.verdict, Verdict::Over);
+        assert!(
+            judging.reasons[0].starts_with("1 error"),
+            "{:?}",
+            judging.reasons
+        );
+    }
+
+    #[test]
+    fn statements_and_rows_are_held_at_every_scale() {
+        let budget = BudgetSpec {
+            statements: Some(2),
+            rows_per_row: Some(2.0),
+            ..BudgetSpec::default()
+        };
+        let over = |reports: &[ProbeReport]| {
+            let mut judging = Judging::default();
+            judging.probes(&budget, &[], reports);
+            judging.reasons.len()
+        };
+        assert_eq!(over(&[probe(2, 20, 10)]), 0);
+        assert_eq!(over(&[probe(3, 20, 10), probe(2, 20, 10)]), 1);
+        assert_eq!(over(&[probe(3, 21, 10)]), 2);
+        assert_eq!(
+            over(&[probe(1, 2, 0)]),
+            0,
+            "an answer without rows counts as one row"
+        );
+    }
+
+    #[test]
+    fn a_route_that_was_never_observed_fails() {
+        let mut judging = Judging::default();
+        judging.probes(&BudgetSpec::default(), &[], &[]);
+        assert_eq!(judging.verdict, Verdict::Over);
+    }
+
+    #[test]
+    fn the_worst_of_several_limits_decides() {
+        let mut judging = Judging::default();
+        judging.say(Verdict::Over, "one".to_owned());
+        judging.say(Verdict::Unsure, "two".to_owned());
+        assert_eq!((judging.verdict, judging.reasons.len()), (Verdict::Over, 2));
+    }
 }

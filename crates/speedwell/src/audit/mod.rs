@@ -1,5 +1,6 @@
 //! An audit: build, prepare, start, probe and explain at each scale, load the largest, judge.
 
+mod compose;
 mod evidence;
 mod judge;
 mod probe;
@@ -36,8 +37,8 @@ use crate::{
 };
 
 pub(crate) use self::{
+    compose::{grows, rows_per_row},
     evidence::Evidence,
-    judge::{grows, rows_per_row},
     process::ProcessError,
 };
 
@@ -131,7 +132,7 @@ pub(crate) async fn audit(
         }
     }
     let evidence = evidence::weigh(audited, &scales);
-    Ok(judge::judge(&judge::Measured {
+    Ok(compose::compose(&compose::Measured {
         audited,
         routes: &routes,
         scales,
