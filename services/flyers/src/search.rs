@@ -1,18 +1,29 @@
 //! Search texts: folded once here, so that database and query agree on every alphabet.
 
+use unicode_normalization::UnicodeNormalization as _;
+
 /// The longest search text that is looked at, in characters.
 pub(crate) const LONGEST: usize = 100;
 /// The index holds trigrams: a shorter text has none.
 const SHORTEST_INDEXED: usize = 3;
 
-/// A text as it is compared: lower case in every alphabet, white space and control
-/// characters (a NUL would end the text for the index) made plain spaces.
+/// A text as it is compared: lower case in every alphabet, each letter in its composed
+/// form, white space and control characters (a NUL would end the text for the index)
+/// made plain spaces.
 pub(crate) fn fold(text: &str) -> String {
     text.split(|c: char| c.is_whitespace() || c.is_control())
         .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
+        .map(|word| word.chars().flat_map(lower).nfc().collect::<String>())
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// Letter by letter: lower case of whole words writes a last sigma in another way, and
+/// part of a word would not be found.
+fn lower(letter: char) -> impl Iterator<Item = char> {
+    letter
+        .to_lowercase()
+        .map(|lower| if lower == 'ς' { 'σ' } else { lower })
 }
 
 /// What is stored beside a flyer to be searched.
