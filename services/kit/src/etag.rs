@@ -17,7 +17,7 @@ use crate::problem::Problem;
 /// them and must ask each time. The tag is weak, because the same content may travel
 /// compressed.
 pub async fn tag(request: Request, next: Next) -> Response {
-    if request.method() != Method::GET {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
         return next.run(request).await;
     }
     let known = request.headers().get(header::IF_NONE_MATCH).cloned();

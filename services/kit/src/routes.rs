@@ -30,7 +30,6 @@ impl<S: Clone + Send + Sync + 'static> ApiRoutes<S> {
     /// Adds a path, written with its slashes: `/flyers/{id}/`.
     #[must_use]
     pub fn route(self, path: &str, methods: MethodRouter<S, Infallible>) -> Self {
-        let methods = methods.fallback(|| async { Problem::method_not_allowed() });
         let bare = path.trim_end_matches('/');
         let router = ["/api/v1", "/api"]
             .into_iter()

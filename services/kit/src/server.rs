@@ -6,7 +6,7 @@ use axum::{
     Json, Router,
     extract::State,
     http::{StatusCode, header},
-    middleware::from_fn_with_state,
+    middleware::{from_fn_with_state, map_response},
     response::{Html, IntoResponse, Response},
     routing::get,
     serve::ListenerExt as _,
@@ -67,7 +67,16 @@ pub fn complete(api: Router, database: &Database, openapi: &OpenApi) -> Router {
         .route("/docs", get(|| async { Html(include_str!("docs.html")) }))
         .with_state(own)
         .merge(api)
+        .layer(map_response(explain_method))
         .layer(from_fn_with_state(metrics, observe))
+}
+
+/// Gives axum's bare 405 a body; its `Allow` header is added on the way out.
+async fn explain_method(response: Response) -> Response {
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        return Problem::method_not_allowed().into_response();
+    }
+    response
 }
 
 async fn ready(State(own): State<Own>) -> Response {

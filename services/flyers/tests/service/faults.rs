@@ -84,9 +84,25 @@ fn unknown_things_and_paths_are_problems_too() {
         assert_eq!(answer.expect(404)["error"], "not_found", "{path}");
         assert_eq!(answer.headers["content-type"], "application/problem+json");
     }
+}
+
+#[test]
+fn a_wrong_method_is_told_the_right_ones() {
+    let service = Running::empty();
+    for (path, allowed) in [
+        ("/api/v1/categories/", "GET,HEAD"),
+        ("/api/users/1", "GET,HEAD"),
+        ("/health", "GET,HEAD"),
+    ] {
+        let answer = service.post(path, &json!({}));
+        assert_eq!(answer.expect(405)["error"], "method_not_allowed", "{path}");
+        assert_eq!(answer.headers["allow"], allowed, "{path}");
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
+    }
+    let answer = service.get("/api/v1/auth/login/");
     assert_eq!(
-        service.post("/api/v1/categories/", &json!({})).expect(405)["status"],
-        405
+        (answer.status, &answer.headers["allow"]),
+        (405, &"POST".parse().unwrap())
     );
 }
 
