@@ -41,9 +41,11 @@ const PASSWORD_LONGEST: usize = 256;
 #[derive(Deserialize, utoipa::ToSchema)]
 pub(crate) struct Register {
     /// Compared without regard to case.
-    email: String,
+    #[schema(required, nullable = false)]
+    email: Option<String>,
     /// At least 8 characters with upper case, lower case and a digit.
-    password: String,
+    #[schema(required, nullable = false)]
+    password: Option<String>,
     /// Shown to others; the part of the address before the @ when it is left out.
     name: Option<String>,
 }
@@ -77,9 +79,12 @@ pub(crate) async fn register(
     Body(new): Body<Register>,
 ) -> Result<(StatusCode, Json<SignedIn>), Problem> {
     let now = now();
-    let email = new.email.trim().to_lowercase();
-    let name = check_registration(&email, &new)?;
-    let hash = state.passwords.hash(&new.password).await?;
+    let Applicant {
+        email,
+        password,
+        name,
+    } = check(new)?;
+    let hash = state.passwords.hash(&password).await?;
     let (user_id, profile_id) = insert(&state, &email, &name, &hash, now).await?;
     let token = state.tokens.issue(user_id, &email)?;
     Ok((
@@ -127,14 +132,18 @@ pub(crate) async fn login(
 fn required(login: Login) -> Result<(String, String), Problem> {
     let mut fields = Fields::new();
     let mut take = |field: &str, value: Option<String>| {
+        let value = value.unwrap_or_default();
+        let fault = if value.trim().is_empty() {
+            "is required"
+        } else if value.len() > PASSWORD_LONGEST {
+            "is too long"
+        } else {
+            return value;
+        };
+        fields.insert(field.to_owned(), fault.to_owned());
         value
-            .filter(|value| !value.is_empty() && value.len() <= PASSWORD_LONGEST)
-            .unwrap_or_else(|| {
-                fields.insert(field.to_owned(), "is required".to_owned());
-                String::new()
-            })
     };
-    let email = take("email", login.email).trim().to_lowercase();
+    let email = folded(take("email", login.email));
     let password = take("password", login.password);
     if fields.is_empty() {
         Ok((email, password))
@@ -143,29 +152,61 @@ fn required(login: Login) -> Result<(String, String), Problem> {
     }
 }
 
-/// Checks everything at once; gives the name to show.
-fn check_registration(email: &str, new: &Register) -> Result<String, Problem> {
+/// Addresses are stored and looked up in this form.
+fn folded(email: String) -> String {
+    email.trim().to_lowercase()
+}
+
+/// A registration with nothing left to complain about.
+struct Applicant {
+    email: String,
+    password: String,
+    /// What to show to others.
+    name: String,
+}
+
+/// Checks everything at once, so that a form can show all that is wrong.
+fn check(new: Register) -> Result<Applicant, Problem> {
     let mut fields = Fields::new();
-    if !is_email(email) {
-        fields.insert("email".to_owned(), "is not an e-mail address".to_owned());
-    }
-    if let Some(message) = weakness(&new.password) {
-        fields.insert("password".to_owned(), message.to_owned());
-    }
-    let local = email.split('@').next().unwrap_or_default();
-    let name = match new.name.as_deref().map(str::trim) {
-        Some(name) => name.to_owned(),
-        None => local.chars().take(NAME_LONGEST).collect(),
+    let mut wrong = |field: &str, message: &str| {
+        fields.insert(field.to_owned(), message.to_owned());
     };
-    if name.is_empty() || name.chars().count() > NAME_LONGEST || name.contains(['<', '>']) {
-        let message = "must have 1 to 50 characters and no < or >";
-        fields.insert("name".to_owned(), message.to_owned());
+    let email = folded(new.email.unwrap_or_default());
+    if !is_email(&email) {
+        wrong("email", "is not an e-mail address");
     }
+    let password = new.password.unwrap_or_default();
+    if let Some(message) = weakness(&password) {
+        wrong("password", message);
+    }
+    let name = match new.name {
+        Some(name) if !is_name(name.trim()) => {
+            wrong(
+                "name",
+                "must have 1 to 50 characters, no < or >, no control characters",
+            );
+            name
+        }
+        Some(name) => name.trim().to_owned(),
+        None => {
+            let local = email.split('@').next().unwrap_or_default();
+            local.chars().take(NAME_LONGEST).collect()
+        }
+    };
     if fields.is_empty() {
-        Ok(name)
+        Ok(Applicant {
+            email,
+            password,
+            name,
+        })
     } else {
         Err(Problem::validation(fields))
     }
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=NAME_LONGEST).contains(&text.chars().count())
+        && !text.contains(|c: char| c.is_control() || c == '<' || c == '>')
 }
 
 /// Enough to catch mistakes; only a message to it proves that an address works.

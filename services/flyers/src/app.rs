@@ -81,16 +81,28 @@ impl utoipa::Modify for BearerToken {
     }
 }
 
-/// The service over a migrated database.
+/// The service over a migrated database, with the built-in gazetteer.
 ///
 /// # Errors
 /// The categories cannot be read.
 pub async fn build(config: &Config, database: Database) -> Result<Router, BuildError> {
+    build_with(config, database, Arc::new(Gazetteer)).await
+}
+
+/// The service with a geocoder of the caller's choice.
+///
+/// # Errors
+/// The categories cannot be read.
+pub async fn build_with(
+    config: &Config,
+    database: Database,
+    geocoder: Arc<dyn Geocoder>,
+) -> Result<Router, BuildError> {
     let state = State {
         tokens: Tokens::new(&config.jwt_secret, config.token_lifetime),
         passwords: Passwords::new().map_err(|_| BuildError::Passwords)?,
         categories: Categories::load(&database).await?,
-        geocoder: Arc::new(Gazetteer),
+        geocoder,
         database: database.clone(),
     };
     let api = ApiRoutes::default()

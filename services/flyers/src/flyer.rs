@@ -1,15 +1,12 @@
 //! One flyer: reading it, making it.
 
-use axum::{
-    Json,
-    extract::{Path, State as FromState},
-    http::StatusCode,
-};
+use axum::{Json, extract::State as FromState, http::StatusCode};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use service_kit::{
     body::Body,
     clock::now,
+    id::Id,
     page::Link,
     problem::{Fields, Problem},
     query::Params,
@@ -127,7 +124,7 @@ struct DetailRow {
 ))]
 pub(crate) async fn detail(
     FromState(state): FromState<State>,
-    Path(id): Path<String>,
+    id: Id,
     caller: Option<Caller>,
     params: Params,
     link: Link,
@@ -137,8 +134,7 @@ pub(crate) async fn detail(
     if !fields.is_empty() {
         return Err(Problem::validation(fields));
     }
-    // A path that is no number names no flyer.
-    let id = id.parse().map_err(|_| no_such_flyer())?;
+    let id = id.or(no_such_flyer)?;
     load(&state, id, caller, from, now(), &link).await.map(Json)
 }
 

@@ -1,14 +1,12 @@
 //! What is seen of a user: account, profile, flyers.
 
-use axum::{
-    Json,
-    extract::{Path, State as FromState},
-};
+use axum::{Json, extract::State as FromState};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use service_kit::{
     clock::now,
     cursor,
+    id::Id,
     page::{COUNT_CAP, Link, Page, PageRequest, Start},
     problem::{Fields, Problem},
     query::Params,
@@ -172,11 +170,11 @@ struct OwnKey(i64, i64);
 ))]
 pub(crate) async fn user(
     FromState(state): FromState<State>,
-    Path(id): Path<String>,
+    id: Id,
     link: Link,
 ) -> Result<Json<User>, Problem> {
     let user: Option<User> = sqlx::query_as(USER)
-        .bind(user_id(&id)?)
+        .bind(id.or(no_such_user)?)
         .fetch_optional(state.database.read())
         .await?;
     let mut user = user.ok_or_else(no_such_user)?;
@@ -193,11 +191,11 @@ pub(crate) async fn user(
 ))]
 pub(crate) async fn profile(
     FromState(state): FromState<State>,
-    Path(id): Path<String>,
+    id: Id,
     caller: Option<Caller>,
     link: Link,
 ) -> Result<Json<Profile>, Problem> {
-    let (id, now) = (user_id(&id)?, now());
+    let (id, now) = (id.or(no_such_user)?, now());
     let own = caller.is_some_and(|caller| caller.id == id);
     let row: Option<ProfileRow> = sqlx::query_as(PROFILE)
         .bind(id)
@@ -240,12 +238,12 @@ pub(crate) async fn profile(
 ))]
 pub(crate) async fn flyers_of_user(
     FromState(state): FromState<State>,
-    Path(id): Path<String>,
+    id: Id,
     caller: Option<Caller>,
     params: Params,
     link: Link,
 ) -> Result<Json<Page<Card>>, Problem> {
-    feed::of_creator(&state, caller, user_id(&id)?, &params, &link).await
+    feed::of_creator(&state, caller, id.or(no_such_user)?, &params, &link).await
 }
 
 /// Your own flyers
@@ -346,11 +344,6 @@ fn own(row: OwnRow, extras: &mut Extras, now: DateTime<Utc>, link: &Link) -> Own
 
 fn thumbnail(link: &Link, cover: Option<&str>) -> Option<String> {
     cover.map(|path| pictures::sized_url(link.origin(), path, 300))
-}
-
-/// A path that is no number names no user.
-fn user_id(text: &str) -> Result<i64, Problem> {
-    text.parse().map_err(|_| no_such_user())
 }
 
 fn no_such_user() -> Problem {

@@ -5,6 +5,7 @@ use axum::{
     extract::{FromRequest, Request, rejection::JsonRejection},
 };
 use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
 
 use crate::problem::Problem;
 
@@ -29,7 +30,32 @@ fn explain(rejection: &JsonRejection) -> Problem {
             "send the body as JSON with `Content-Type: application/json`",
         ),
         JsonRejection::BytesRejection(_) if rejection.status() == 413 => Problem::too_large(),
-        // The text names the key and the place, never more than the client sent itself.
-        _ => Problem::malformed(rejection.body_text()),
+        _ => match wrong_field(rejection) {
+            Some((field, message)) => Problem::invalid(&field, message),
+            // The text names the key and the place, never more than the client sent itself.
+            None => Problem::malformed(rejection.body_text()),
+        },
     }
+}
+
+/// The outermost field whose value has the wrong form: `tags` for `tags[0]`.
+fn wrong_field(rejection: &JsonRejection) -> Option<(String, String)> {
+    type OfJson = serde_path_to_error::Error<serde_json::Error>;
+    let JsonRejection::JsonDataError(error) = rejection else {
+        return None;
+    };
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<OfJson>() {
+            // A missing key belongs to no field, only its message names it.
+            let Some(Segment::Map { key }) = error.path().iter().next() else {
+                return None;
+            };
+            let message = error.inner().to_string();
+            let message = message.split(" at line ").next().unwrap_or_default();
+            return Some((key.clone(), message.to_owned()));
+        }
+        source = error.source();
+    }
+    None
 }

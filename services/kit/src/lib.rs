@@ -6,6 +6,7 @@ pub mod config;
 pub mod cursor;
 pub mod database;
 pub mod etag;
+pub mod id;
 pub mod metrics;
 mod observe;
 pub mod page;

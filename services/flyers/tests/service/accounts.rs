@@ -106,3 +106,140 @@ fn names_with_markup_or_odd_alphabets_are_harmless() {
     assert!(user.get("email").is_none() && user.get("latitude").is_none());
     assert!(user["profile_picture"].is_null());
 }
+
+#[test]
+fn what_is_missing_is_named() {
+    let service = Running::empty();
+    let fields = |path: &str, body| service.post(path, &body).fields();
+    let register = "/api/v1/auth/register/";
+    assert_eq!(fields(register, json!({})), ["email", "password"]);
+    assert_eq!(
+        fields(register, json!({ "email": null, "password": "Abcdefg1" })),
+        ["email"]
+    );
+    assert_eq!(
+        fields(register, json!({ "email": "a@example.org", "password": 7 })),
+        ["password"]
+    );
+    let login = "/api/v1/auth/login/";
+    assert_eq!(fields(login, json!({})), ["email", "password"]);
+    assert_eq!(
+        fields(login, json!({ "email": "  ", "password": "Abcdefg1" })),
+        ["email"]
+    );
+}
+
+#[test]
+fn names_and_passwords_have_limits() {
+    let service = Running::empty();
+    let register = |email: &str, password: &str, name: &str| {
+        let body = json!({ "email": email, "password": password, "name": name });
+        service.post("/api/v1/auth/register/", &body)
+    };
+    for name in ["", "   ", "a\u{0}b", "a\nb", "<i>", &"x".repeat(51)] {
+        assert_eq!(
+            register("a@example.org", "Abcdefg1", name).fields(),
+            ["name"],
+            "{name:?}"
+        );
+    }
+    for password in [
+        "Abcdef1",
+        "abcdefg1",
+        "ABCDEFG1",
+        "Abcdefgh",
+        &"Aa1".repeat(86),
+    ] {
+        assert_eq!(
+            register("a@example.org", password, "A").fields(),
+            ["password"],
+            "{password}"
+        );
+    }
+    let longest = format!("{}@example.org", "x".repeat(64));
+    register(&longest, &"Aa1b".repeat(64), &"ü".repeat(50)).expect(201);
+}
+
+#[test]
+fn one_address_registered_twice_at_once_makes_one_account() {
+    let service = Running::empty();
+    let mut statuses: Vec<u16> = std::thread::scope(|scope| {
+        let tries: Vec<_> = ["a@example.org", "A@Example.org", " a@example.ORG "]
+            .map(|email| {
+                let service = &service;
+                scope.spawn(move || {
+                    let body = json!({ "email": email, "password": "Abcdefg1" });
+                    service.post("/api/v1/auth/register/", &body).status
+                })
+            })
+            .into_iter()
+            .collect();
+        tries.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 409, 409]);
+    for table in ["users", "profiles", "privacy_settings"] {
+        let sql = format!("SELECT count(*) FROM {table}");
+        let count = sqlx::query_scalar(sqlx::AssertSqlSafe(sql));
+        let count: i64 = service
+            .runtime
+            .block_on(count.fetch_one(service.database.read()))
+            .unwrap();
+        assert_eq!(count, 1, "{table}");
+    }
+}
+
+/// A token with another header or other claims, signed as `sign` says.
+fn altered(token: &str, header: &str, claims: Option<&str>, signature: Option<&str>) -> String {
+    let parts: Vec<&str> = token.split('.').collect();
+    let claims = claims.map_or_else(|| parts[1].to_owned(), base64url);
+    let signature = signature.unwrap_or(parts[2]);
+    format!("{}.{claims}.{signature}", base64url(header))
+}
+
+fn base64url(text: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut out = String::new();
+    for chunk in text.as_bytes().chunks(3) {
+        let bits = (0..3).fold(0_u32, |bits, at| {
+            bits << 8 | u32::from(chunk.get(at).copied().unwrap_or(0))
+        });
+        for at in 0..=chunk.len() {
+            out.push(char::from(DIGITS[(bits >> (18 - 6 * at) & 63) as usize]));
+        }
+    }
+    out
+}
+
+#[test]
+fn forged_tokens_are_refused() {
+    let service = Running::empty();
+    let (token, id) = service.register("a@example.org");
+    let own = "/api/v1/users/me/flyers/";
+    let hs256 = r#"{"typ":"JWT","alg":"HS256"}"#;
+    assert_eq!(
+        altered(&token, hs256, None, None),
+        token,
+        "the forger writes tokens as the service does"
+    );
+    let later = format!(r#"{{"sub":"{id}","email":"a@example.org","iat":0,"exp":9999999999}}"#);
+    for forged in [
+        altered(&token, r#"{"typ":"JWT","alg":"none"}"#, None, Some("")),
+        altered(
+            &token,
+            r#"{"typ":"JWT","alg":"None"}"#,
+            Some(&later),
+            Some(""),
+        ),
+        altered(&token, r#"{"typ":"JWT","alg":"HS512"}"#, None, None),
+        altered(&token, r#"{"typ":"JWT","alg":"RS256"}"#, None, None),
+        altered(&token, hs256, Some(&later), None),
+        altered(&token, hs256, None, Some("")),
+        String::new(),
+        "..".to_owned(),
+    ] {
+        let answer = service.get_as(&forged, own);
+        assert_eq!(answer.status, 401, "{forged}: {}", answer.text);
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
+    }
+}

@@ -9,6 +9,7 @@ mod faults;
 mod feed;
 mod flyers;
 mod plans;
+mod rules;
 mod running;
 mod seeding;
 mod statements;
