@@ -233,11 +233,18 @@ pub(crate) fn report(args: &ReportArgs) -> anyhow::Result<u8> {
 
 /// What the terminal can show.
 pub(crate) fn look() -> Look {
-    let terminal = std::io::stdout().is_terminal();
+    let out = std::io::stdout();
+    if !out.is_terminal() {
+        return Look::default();
+    }
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let size = rustix::termios::tcgetwinsize(&out).ok();
     Look {
-        colour: terminal && !plain,
-        width: None,
+        colour: !plain,
+        // A terminal that does not know its width says 0.
+        width: size
+            .map(|size| usize::from(size.ws_col))
+            .filter(|width| *width >= 40),
     }
 }
 

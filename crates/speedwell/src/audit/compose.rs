@@ -14,7 +14,7 @@ use super::{
         growth::{GROWS, TIME_FLOOR_MS},
         plans::tables,
     },
-    judge::Judging,
+    judge::{Alone, Judging},
     probe::Probe,
 };
 use crate::{
@@ -92,7 +92,8 @@ impl Measured<'_> {
         judging.growth(&spec.budget, &growth);
         judging.findings(&spec.budget, &self.evidence.findings, &spec.name);
         if let Some(outcome) = &self.load {
-            judging.load(&spec.budget, step, outcome);
+            let alone = self.alone(probes.last().copied(), reports.last());
+            judging.load(&spec.budget, step, outcome, alone.as_ref());
         }
         let last = probes.last().and_then(|probe| typical(probe));
         RouteReport {
@@ -112,6 +113,26 @@ impl Measured<'_> {
             waterfall: last.map(waterfall).unwrap_or_default(),
             probes: reports,
         }
+    }
+
+    /// Where the time of one probed request goes, at the largest scale and page size.
+    fn alone(&self, probe: Option<&Probe>, report: Option<&ProbeReport>) -> Option<Alone> {
+        let (request, report) = (typical(probe?)?, report?);
+        let slowest = request
+            .statements
+            .iter()
+            .max_by_key(|statement| statement.duration);
+        Some(Alone {
+            total_ms: report.total_ms,
+            database_ms: report.database_ms,
+            slowest: slowest.map(|statement| {
+                let text = self.shown(&statement.text, statement.dialect);
+                (
+                    text.split_whitespace().collect::<Vec<_>>().join(" "),
+                    ms(statement.duration),
+                )
+            }),
+        })
     }
 
     fn latency(&self, step: &StepOutcome) -> Option<Latency> {

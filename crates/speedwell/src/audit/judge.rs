@@ -1,7 +1,5 @@
 //! The verdict of one route: every limit of its budget held against what was measured.
 
-use std::collections::BTreeMap;
-
 use speedwell_load::{Judgement, Outcome, StepOutcome, quantile};
 use speedwell_trace::{Finding, Proof};
 
@@ -14,6 +12,37 @@ use crate::{
     config::{BudgetSpec, milliseconds},
     report::{Growth, ProbeReport, Verdict},
 };
+
+/// Where the time of one undisturbed request goes.
+pub(super) struct Alone {
+    pub(super) total_ms: f64,
+    pub(super) database_ms: f64,
+    /// The statement that takes most of it, as it may be printed, and its part.
+    pub(super) slowest: Option<(String, f64)>,
+}
+
+impl Alone {
+    /// Below this share of a request, the database is not to blame.
+    const SHARE: f64 = 0.2;
+
+    fn sentence(&self) -> String {
+        let (total, database) = (self.total_ms, self.database_ms);
+        if database < Self::SHARE * total {
+            return format!(
+                "it is not the database: alone, one request takes {total:.1} ms, {database:.1} ms of them in statements"
+            );
+        }
+        let slowest = self
+            .slowest
+            .as_ref()
+            .map_or_else(String::new, |(statement, time)| {
+                format!(", {time:.1} ms in `{statement}`")
+            });
+        format!(
+            "alone, one request takes {total:.1} ms, {database:.1} ms of them in statements{slowest}"
+        )
+    }
+}
 
 /// The limits of one route, one after the other.
 pub(super) struct Judging {
@@ -104,66 +133,74 @@ impl Judging {
         }
     }
 
+    /// What the load says of the route; `alone` tells where the time goes when a percentile is
+    /// over its limit.
     pub(super) fn load(
         &mut self,
         budget: &BudgetSpec,
         step: Option<&StepOutcome>,
         outcome: &Outcome,
+        alone: Option<&Alone>,
     ) {
+        let mut over = false;
         let limits = [("p95", 0.95, budget.p95_ms), ("p99", 0.99, budget.p99_ms)];
         for (what, q, limit) in limits {
             let Some(limit) = limit else { continue };
             let estimate = step.and_then(|step| quantile(&step.response, q));
             let Some(estimate) = estimate else {
-                self.say(Verdict::Over, format!("the load sent no request for the {what} budget to be judged by; add the route to a [[task]]"));
+                self.say(
+                    Verdict::Over,
+                    format!("the load sent no request to judge the {what} budget by; add the route to a [[task]]"),
+                );
                 continue;
             };
             let is = ms(estimate.value);
             match speedwell_load::judge(Some(&estimate), milliseconds(limit), &outcome.client) {
                 Judgement::Within => {}
                 Judgement::Over => {
+                    over = true;
                     self.say(
                         Verdict::Over,
                         format!("{what} {is:.1} ms is over {limit} ms"),
                     );
                 }
                 Judgement::Unsure(reason) => {
-                    self.say(
-                        Verdict::Unsure,
-                        format!("{what} {is:.1} ms of {limit} ms: {reason}"),
-                    );
+                    let reason = format!("{what} {is:.1} ms of {limit} ms: {reason}");
+                    self.say(Verdict::Unsure, reason);
                 }
             }
         }
-        let errors: u64 = step.map_or(0, |step| step.errors.values().sum());
-        if errors > budget.errors.unwrap_or(0) {
-            let kinds: BTreeMap<String, u64> = step
-                .map(|step| {
-                    step.errors
-                        .iter()
-                        .map(|(kind, n)| (kind.to_string(), *n))
-                        .collect()
-                })
-                .unwrap_or_default();
-            let kinds: Vec<String> = kinds
-                .iter()
-                .map(|(kind, count)| format!("{count} {kind}"))
-                .collect();
-            self.say(
-                Verdict::Over,
-                format!(
-                    "{errors} {} under load: {}",
-                    if errors == 1 { "error" } else { "errors" },
-                    kinds.join(", ")
-                ),
-            );
+        if let Some(alone) = alone.filter(|_| over) {
+            self.reasons.push(alone.sentence());
         }
+        self.errors(budget, step);
+    }
+
+    fn errors(&mut self, budget: &BudgetSpec, step: Option<&StepOutcome>) {
+        let Some(step) = step else { return };
+        let count = step.error_count();
+        if count <= budget.errors.unwrap_or(0) {
+            return;
+        }
+        let kinds: Vec<String> = step
+            .errors
+            .iter()
+            .map(|(kind, count)| format!("{count} {kind}"))
+            .collect();
+        let errors = if count == 1 { "error" } else { "errors" };
+        self.say(
+            Verdict::Over,
+            format!("{count} {errors} under load: {}", kinds.join(", ")),
+        );
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::{
+        collections::BTreeMap,
+        time::{Duration, SystemTime},
+    };
 
     use speedwell_load::{ClientHealth, ErrorKind, Histogram};
 
@@ -212,9 +249,17 @@ mod tests {
         }
     }
 
+    fn alone(database_ms: f64) -> Alone {
+        Alone {
+            total_ms: 10.0,
+            database_ms,
+            slowest: Some(("SELECT a FROM t".to_owned(), database_ms)),
+        }
+    }
+
     fn judged(step: Option<&StepOutcome>, client: ClientHealth) -> Judging {
         let mut judging = Judging::default();
-        judging.load(&budget(), step, &outcome(client));
+        judging.load(&budget(), step, &outcome(client), Some(&alone(0.5)));
         judging
     }
 
@@ -248,6 +293,25 @@ mod tests {
             judging.reasons[0].contains("p95 150.0 ms is over 100 ms"),
             "{:?}",
             judging.reasons
+        );
+    }
+
+    #[test]
+    fn a_slow_route_says_whether_the_database_is_to_blame() {
+        let slow = step(1000, Duration::from_millis(150));
+        let reason = |database_ms| {
+            let mut judging = Judging::default();
+            let outcome = outcome(ClientHealth::default());
+            judging.load(&budget(), Some(&slow), &outcome, Some(&alone(database_ms)));
+            judging.reasons.pop().unwrap()
+        };
+        assert_eq!(
+            reason(0.5),
+            "it is not the database: alone, one request takes 10.0 ms, 0.5 ms of them in statements"
+        );
+        assert_eq!(
+            reason(8.0),
+            "alone, one request takes 10.0 ms, 8.0 ms of them in statements, 8.0 ms in `SELECT a FROM t`"
         );
     }
 
