@@ -134,12 +134,12 @@ impl Request {
 
 impl fmt::Display for TraceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
     }
 }
 impl fmt::Display for SpanId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{:016x}", u64::from_be_bytes(self.0))
     }
 }
 impl fmt::Debug for TraceId {
@@ -170,11 +170,7 @@ impl TraceId {
 
     /// Reads 32 hexadecimal digits; `None` for anything else and for all zero.
     pub fn parse(hex: &str) -> Option<Self> {
-        if hex.len() != 32 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return None;
-        }
-        let number = u128::from_str_radix(hex, 16).ok()?;
-        (number != 0).then(|| Self(number.to_be_bytes()))
+        bytes_of(hex).map(Self)
     }
 }
 
@@ -186,12 +182,24 @@ impl SpanId {
 
     /// Reads 16 hexadecimal digits; `None` for anything else and for all zero.
     pub fn parse(hex: &str) -> Option<Self> {
-        if hex.len() != 16 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return None;
-        }
-        let number = u64::from_str_radix(hex, 16).ok()?;
-        (number != 0).then(|| Self(number.to_be_bytes()))
+        bytes_of(hex).map(Self)
     }
+}
+
+/// The bytes that exactly two hexadecimal digits each stand for; `None` if all are zero.
+fn bytes_of<const LENGTH: usize>(hex: &str) -> Option<[u8; LENGTH]> {
+    let (pairs, []) = hex.as_bytes().as_chunks::<2>() else {
+        return None;
+    };
+    if pairs.len() != LENGTH {
+        return None;
+    }
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let mut bytes = [0; LENGTH];
+    for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = (digit(high)? << 4 | digit(low)?) as u8;
+    }
+    (bytes != [0; LENGTH]).then_some(bytes)
 }
 
 impl Route {

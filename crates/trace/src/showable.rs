@@ -1,6 +1,6 @@
 //! The text of a statement as it may leave the process.
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
 use speedwell_sql::normalize;
 
@@ -13,13 +13,5 @@ pub fn showable_text(statement: &Statement) -> Cow<'_, str> {
     match statement.values {
         Values::InText => Cow::Owned(normalize(&statement.text, statement.dialect)),
         Values::Hidden | Values::Hashed(_) => Cow::Borrowed(&statement.text),
-    }
-}
-
-/// [`showable_text`], shared without a copy where the text is shown as it is.
-pub(crate) fn showable_arc(statement: &Statement) -> Arc<str> {
-    match showable_text(statement) {
-        Cow::Borrowed(_) => Arc::clone(&statement.text),
-        Cow::Owned(text) => text.into(),
     }
 }

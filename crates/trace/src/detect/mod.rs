@@ -9,6 +9,7 @@ mod chatty;
 mod commit_per_row;
 mod count_per_page;
 mod deep_offset;
+mod known;
 mod leading_wildcard;
 mod n_plus_one;
 mod over_fetch;
@@ -25,7 +26,7 @@ pub use thresholds::Thresholds;
 pub use unbounded_list::is_list_without_limit;
 pub use view::{Group, Run, View, counts_as_work};
 
-use self::view::Shapes;
+use self::known::KnownTexts;
 use crate::{Budget, FindingKind, Observation, Request};
 
 /// Looks for one kind of fault in a request.
@@ -41,7 +42,7 @@ pub trait Detector: Send + Sync {
 pub struct Detectors {
     thresholds: Thresholds,
     detectors: Vec<Box<dyn Detector>>,
-    shapes: Shapes,
+    texts: KnownTexts,
 }
 
 impl std::fmt::Debug for Detectors {
@@ -78,7 +79,7 @@ impl Detectors {
         Self {
             thresholds,
             detectors,
-            shapes: Shapes::default(),
+            texts: KnownTexts::default(),
         }
     }
 
@@ -86,7 +87,7 @@ impl Detectors {
     /// surest first, then dearest. Limits of `budget` replace the thresholds of the same name.
     /// Run it again when more is known of the request, such as the rows of its answer.
     pub fn inspect(&self, request: &Request, budget: Option<&Budget>) -> Observation {
-        let view = View::new(request, budget, &self.thresholds, &self.shapes);
+        let view = View::new(request, budget, &self.thresholds, &self.texts);
         let mut observation = Observation::default();
         for detector in &self.detectors {
             detector.inspect(&view, &mut observation);

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use speedwell_sql::{Comparison, Kind, Operand, structure};
+use speedwell_sql::{Comparison, Kind, Operand};
 
 use super::{
     Detector, Group, View,
-    batched::{Batched, batched_statement},
+    batched::Batched,
     thresholds::HIDDEN_WITHOUT_PARENT,
     view::ValueKey,
     wording::{beginning, list, millis, times},
@@ -23,6 +23,9 @@ impl Detector for NPlusOne {
 
     fn inspect(&self, view: &View<'_>, out: &mut Observation) {
         for group in view.groups_of(|shape| shape.kind == Kind::Select) {
+            if group.runs.len() < 2 {
+                continue;
+            }
             for siblings in siblings(view, group) {
                 inspect_siblings(view, &siblings, out);
             }
@@ -135,8 +138,7 @@ fn is_batch(run: &super::Run<'_>) -> bool {
     if run.statement.values == Values::InText {
         return true;
     }
-    let no_columns = |_: &str| Vec::new();
-    let Ok(structure) = structure(&run.statement.text, run.statement.dialect, &no_columns) else {
+    let Some(structure) = run.known.structure(run.statement) else {
         return true;
     };
     let mut lists = structure
@@ -151,11 +153,10 @@ fn is_batch(run: &super::Run<'_>) -> bool {
 /// Whether the statement reads page after page of one list: it has a limit, and nothing in it is
 /// bound to one value.
 fn is_page_walk(run: &super::Run<'_>) -> bool {
-    let no_columns = |_: &str| Vec::new();
     if run.shape.limit.is_none() {
         return false;
     }
-    let Ok(structure) = structure(&run.statement.text, run.statement.dialect, &no_columns) else {
+    let Some(structure) = run.known.structure(run.statement) else {
         return false;
     };
     let bound = |p: &speedwell_sql::Predicate| {
@@ -295,9 +296,10 @@ fn evidence(
 
 fn remedy(view: &View<'_>, siblings: &[usize]) -> String {
     let run = &view.runs[siblings[0]];
-    let statement = run.statement;
-    let text = view.text(siblings[0]);
-    match batched_statement(&text, statement.dialect, varying_value(view, siblings)) {
+    match run
+        .known
+        .batched(run.statement, varying_value(view, siblings))
+    {
         Some(Batched {
             text,
             column,

@@ -1,18 +1,17 @@
 //! One request as the detectors look at it: statements with their shapes, grouped by fingerprint.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use speedwell_sql::{Dialect, Kind, Shape, shape};
+use speedwell_sql::{Kind, Shape, shape};
 use twox_hash::XxHash3_64;
 
-use super::Thresholds;
+use super::{
+    Thresholds,
+    known::{Known, KnownTexts},
+};
 use crate::{
     Budget, Cost, Finding, FindingId, FindingKind, Fingerprint, Proof, Request, Site, Statement,
-    Suppressed, Values, showable::showable_arc,
+    Suppressed, Values,
 };
 
 /// One request, prepared for the detectors.
@@ -37,6 +36,8 @@ pub struct Run<'a> {
     pub shape: Arc<Shape>,
     /// Whether it belongs to the request's work: not transaction control, not housekeeping.
     pub is_work: bool,
+    /// What else is known of its text.
+    pub(super) known: Arc<Known>,
 }
 
 /// The executions of one fingerprint.
@@ -61,30 +62,53 @@ impl<'a> View<'a> {
         request: &'a Request,
         budget: Option<&'a Budget>,
         thresholds: &'a Thresholds,
-        shapes: &Shapes,
+        texts: &KnownTexts,
     ) -> Self {
         let mut order: Vec<&Statement> = request.statements.iter().collect();
         order.sort_by_key(|statement| statement.offset);
-        let runs: Vec<Run<'a>> = order
-            .into_iter()
-            .map(|statement| {
-                let shape = shapes.of(statement);
-                let is_work = is_work(&shape);
-                Run {
-                    statement,
-                    shape,
-                    is_work,
-                }
-            })
-            .collect();
-        let groups = group(&runs);
-        Self {
+        let mut view = Self {
             request,
             budget,
             thresholds,
-            runs,
-            groups,
+            runs: Vec::with_capacity(order.len()),
+            groups: Vec::new(),
+        };
+        let mut places = HashMap::new();
+        for statement in order {
+            view.add(statement, texts, &mut places);
         }
+        view
+    }
+
+    /// Adds one execution to its group. `places`: where the group of each fingerprint is.
+    fn add(
+        &mut self,
+        statement: &'a Statement,
+        texts: &KnownTexts,
+        places: &mut HashMap<Fingerprint, usize>,
+    ) {
+        let fingerprint = statement.fingerprint;
+        let place = *places.entry(fingerprint).or_insert(self.groups.len());
+        if place == self.groups.len() {
+            self.groups.push(Group {
+                fingerprint,
+                runs: Vec::new(),
+            });
+        }
+        let group = &mut self.groups[place];
+        // A loop runs one text again and again, and most sources share it.
+        let before = group.runs.last().map(|&position| &self.runs[position]);
+        let known = match before {
+            Some(run) if run.is_of_text(statement) => Arc::clone(&run.known),
+            _ => texts.of(statement),
+        };
+        group.runs.push(self.runs.len());
+        self.runs.push(Run {
+            statement,
+            shape: Arc::clone(&known.shape),
+            is_work: is_work(&known.shape),
+            known,
+        });
     }
 
     /// Executions that belong to the request's work, with their positions.
@@ -102,7 +126,9 @@ impl<'a> View<'a> {
 
     /// The text of an execution as a finding shows it.
     pub fn text(&self, position: usize) -> Arc<str> {
-        showable_arc(self.runs[position].statement)
+        self.runs[position]
+            .known
+            .showable(self.runs[position].statement)
     }
 
     /// Whether any of the tables that `position` reads is written between it and `later`.
@@ -182,6 +208,10 @@ impl<'a> View<'a> {
 }
 
 impl Run<'_> {
+    fn is_of_text(&self, other: &Statement) -> bool {
+        Arc::ptr_eq(&self.statement.text, &other.text) && self.statement.dialect == other.dialect
+    }
+
     /// The function that ran it, if known.
     pub(super) fn function(&self) -> Option<&str> {
         self.statement
@@ -217,47 +247,4 @@ fn is_work(shape: &Shape) -> bool {
 /// a driver's look into the system catalogue do not.
 pub fn counts_as_work(statement: &Statement) -> bool {
     is_work(&shape(&statement.text, statement.dialect))
-}
-
-fn group(runs: &[Run<'_>]) -> Vec<Group> {
-    let mut places: HashMap<Fingerprint, usize> = HashMap::new();
-    let mut groups: Vec<Group> = Vec::new();
-    for (position, run) in runs.iter().enumerate() {
-        let fingerprint = run.statement.fingerprint;
-        let place = *places.entry(fingerprint).or_insert_with(|| {
-            groups.push(Group {
-                fingerprint,
-                runs: Vec::new(),
-            });
-            groups.len() - 1
-        });
-        groups[place].runs.push(position);
-    }
-    groups
-}
-
-/// A bounded memory of shapes, because reading one costs more than all else a detector does.
-#[derive(Debug, Default)]
-pub(super) struct Shapes(Mutex<HashMap<(u64, Dialect), Arc<Shape>>>);
-
-/// Shapes remembered; forgotten all at once when full, which a healthy service never is.
-const SHAPES_REMEMBERED: usize = 4_096;
-
-impl Shapes {
-    fn of(&self, statement: &Statement) -> Arc<Shape> {
-        let key = (
-            XxHash3_64::oneshot(statement.text.as_bytes()),
-            statement.dialect,
-        );
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shape) = known.get(&key) {
-            return Arc::clone(shape);
-        }
-        if known.len() >= SHAPES_REMEMBERED {
-            known.clear();
-        }
-        let shape = Arc::new(shape(&statement.text, statement.dialect));
-        known.insert(key, Arc::clone(&shape));
-        shape
-    }
 }

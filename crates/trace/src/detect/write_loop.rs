@@ -4,7 +4,6 @@ use speedwell_sql::{Kind, Shape};
 
 use super::{
     Detector, View,
-    batched::{batched_statement, rows_of_values},
     wording::{list, millis, times},
 };
 use crate::{Cost, Finding, FindingKind, Observation, Proof};
@@ -85,12 +84,12 @@ pub(super) fn name(view: &View<'_>, place: usize) -> String {
 
 fn remedy(view: &View<'_>, place: usize) -> String {
     let run = &view.runs[place];
-    let text = view.text(place);
     let batched = match run.shape.kind {
-        Kind::Insert => rows_of_values(&text, run.statement.dialect),
-        Kind::Delete => {
-            batched_statement(&text, run.statement.dialect, None).map(|batched| batched.text)
-        }
+        Kind::Insert => run.known.rows_of_values(run.statement),
+        Kind::Delete => run
+            .known
+            .batched(run.statement, None)
+            .map(|batched| batched.text),
         _ => None,
     };
     match batched {
