@@ -4,7 +4,7 @@ use serde_json::Value;
 use serde_json_path::JsonPath;
 use thiserror::Error;
 
-use crate::connection::Answer;
+use crate::answer::{Received, ascii};
 
 /// Values that a pool keeps. A user picks a few of them; ten thousand of a long list, for each
 /// of a hundred users, would only fill memory.
@@ -101,7 +101,7 @@ impl Capture {
     /// The value in an answer; a list when the path can match several.
     pub(crate) fn take(
         &self,
-        answer: &Answer,
+        answer: &impl Received,
         body: &mut ParsedBody,
     ) -> Result<Value, CaptureError> {
         let missing = || CaptureError::NotFound {
@@ -110,8 +110,8 @@ impl Capture {
         };
         match &self.source {
             Source::Header(header) => {
-                let value = answer.headers.get(header).ok_or_else(missing)?;
-                Ok(Value::from(value.to_str().map_err(|_| missing())?))
+                let value = answer.header(header).and_then(ascii);
+                Ok(Value::from(value.ok_or_else(missing)?))
             }
             Source::Body(path) => {
                 let body = body.of(answer).map_err(|reason| CaptureError::NotJson {
@@ -139,10 +139,10 @@ impl Capture {
 pub(crate) struct ParsedBody(Option<Result<Value, String>>);
 
 impl ParsedBody {
-    pub(crate) fn of(&mut self, answer: &Answer) -> Result<&Value, &str> {
+    pub(crate) fn of(&mut self, answer: &impl Received) -> Result<&Value, &str> {
         self.0
             .get_or_insert_with(|| {
-                serde_json::from_slice(&answer.body).map_err(|error| error.to_string())
+                serde_json::from_slice(answer.body()).map_err(|error| error.to_string())
             })
             .as_ref()
             .map_err(String::as_str)
@@ -178,6 +178,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::answer::Answer;
 
     fn answer(body: &str) -> Answer {
         let mut headers = http::HeaderMap::new();

@@ -1,22 +1,26 @@
 #![doc = include_str!("../README.md")]
 
+mod answer;
 mod cancel;
 mod capture;
 mod connection;
 mod engine;
 mod failure;
 mod histogram;
+mod inbox;
 mod options;
 mod outcome;
 mod quantile;
+mod request;
 mod rows;
 mod scenario;
 mod session;
 pub mod template;
 
+pub use answer::{Answer, ServerTiming};
 pub use cancel::CancelHandle;
 pub use capture::{Capture, CaptureError, Source};
-pub use connection::{Answer, Connection, Limits, ServerTiming};
+pub use connection::{Connection, Limits};
 pub use engine::{LoadError, run};
 pub use failure::ErrorKind;
 pub use histogram::{Bucket, Histogram};
@@ -25,7 +29,8 @@ pub use outcome::{
     ClientHealth, Outcome, Phase, Progress, Second, StepOutcome, TaskOutcome, TimingSum,
 };
 pub use quantile::{Estimate, Judgement, judge, quantile};
+pub use request::Prepared;
 pub use rows::{Row, Rows, RowsError};
 pub use scenario::{Expect, Scenario, Step, Task};
-pub use session::{Prepared, Session};
+pub use session::Session;
 pub use template::{JsonTemplate, Reference, RenderError, Template, TemplateError};

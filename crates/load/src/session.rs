@@ -3,15 +3,16 @@
 use std::{collections::HashMap, fmt};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Uri, header};
+use http::{HeaderValue, Uri};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 use crate::{
+    answer::{Answer, Received},
     capture::{CaptureError, ParsedBody},
-    connection::{Answer, TRACEPARENT},
     options::Think,
+    request::Prepared,
     rows::Row,
     scenario::Step,
     template::{Place, Reference, RenderError},
@@ -74,33 +75,17 @@ impl Session {
     pub fn prepare(&mut self, step: &Step) -> Result<Prepared, RenderError> {
         let path = step.path.render_path(self)?;
         let uri = origin_form(&path).ok_or(RenderError::Path)?;
-        let mut headers = HeaderMap::with_capacity(step.headers.len() + 8);
-        // Two places that the connection fills: room made here is not made for every request.
-        headers.insert(header::HOST, HeaderValue::from_static(""));
-        headers.insert(TRACEPARENT, HeaderValue::from_static(""));
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-        headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
         let body = match &step.body {
-            Some(body) => {
-                headers.insert(
-                    header::CONTENT_TYPE,
-                    HeaderValue::from_static("application/json"),
-                );
-                Bytes::from(body.render(self)?.to_string())
-            }
-            None => Bytes::new(),
+            Some(body) => Some(Bytes::from(body.render(self)?.to_string())),
+            None => None,
         };
+        let mut headers = Vec::with_capacity(step.headers.len());
         for (name, value) in &step.headers {
             let value = HeaderValue::try_from(value.render(self)?)
                 .map_err(|_| RenderError::Header(name.to_string()))?;
-            headers.insert(name, value);
+            headers.push((name.clone(), value));
         }
-        Ok(Prepared {
-            method: step.method.clone(),
-            uri,
-            headers,
-            body,
-        })
+        Ok(Prepared::new(&step.method, uri, &headers, body))
     }
 
     /// Checks the body of an answer whose status was right, and takes the step's captures.
@@ -108,6 +93,10 @@ impl Session {
     /// # Errors
     /// When the body lacks what the step requires or captures.
     pub fn absorb(&mut self, step: &Step, answer: &Answer) -> Result<(), CaptureError> {
+        self.take(step, answer)
+    }
+
+    pub(crate) fn take(&mut self, step: &Step, answer: &impl Received) -> Result<(), CaptureError> {
         let mut body = ParsedBody::default();
         step.expect.check(answer, &mut body)?;
         for capture in &step.captures {
@@ -189,9 +178,6 @@ pub(crate) fn below(draw: u64, n: u64) -> u64 {
     ((u128::from(draw) * u128::from(n)) >> 64) as u64
 }
 
-/// How the client names itself.
-const USER_AGENT: &str = concat!("speedwell-load/", env!("CARGO_PKG_VERSION"));
-
 /// Path and query; an absolute address (from a `Location` header) loses its scheme and host.
 fn origin_form(path: &str) -> Option<Uri> {
     let uri = Uri::try_from(path).ok()?;
@@ -212,48 +198,9 @@ impl fmt::Debug for Session {
     }
 }
 
-/// A request ready to be sent, as often as wanted.
-#[derive(Clone)]
-pub struct Prepared {
-    pub(crate) method: Method,
-    pub(crate) uri: Uri,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-}
-
-impl Prepared {
-    /// Method.
-    #[must_use]
-    pub fn method(&self) -> &Method {
-        &self.method
-    }
-
-    /// Path and query, filled. They may hold users' values: not for logs and reports.
-    #[must_use]
-    pub fn path(&self) -> &str {
-        self.uri
-            .path_and_query()
-            .map_or("/", http::uri::PathAndQuery::as_str)
-    }
-
-    /// Body; empty when there is none.
-    #[must_use]
-    pub fn body(&self) -> &Bytes {
-        &self.body
-    }
-}
-
-// Headers hold credentials, path and body personal data.
-impl fmt::Debug for Prepared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prepared")
-            .field("method", &self.method)
-            .finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use http::{Method, header};
     use serde_json::json;
 
     use super::*;
@@ -276,8 +223,11 @@ mod tests {
         step.body = Some(JsonTemplate::parse(&json!({"id": "${id}"})).unwrap());
         let prepared = session.prepare(&step).unwrap();
         assert_eq!(prepared.path(), "/flyers/5?q=a");
-        assert_eq!(prepared.headers["authorization"], "Bearer t0");
-        assert_eq!(prepared.headers["content-type"], "application/json");
+        let mut written = Vec::new();
+        prepared.write(&mut written, "localhost", b"");
+        let written = String::from_utf8(written).unwrap();
+        assert!(written.contains("\r\nauthorization: Bearer t0\r\n"));
+        assert!(written.contains("\r\ncontent-type: application/json\r\n"));
         assert_eq!(prepared.body(), r#"{"id":5}"#);
         let shown = format!("{prepared:?} {session:?}");
         assert!(!shown.contains("t0"), "{shown}");

@@ -13,8 +13,9 @@ use tokio::{
 
 use crate::{
     options::{LoadOptions, Model, Think},
+    request::Prepared,
     scenario::{Scenario, Step, Task},
-    session::{Prepared, Session, below},
+    session::{Session, below},
     template::Reference,
 };
 

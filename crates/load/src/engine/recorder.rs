@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::plan::Plan;
 use crate::{
-    connection::Answer,
+    answer::{Received, ServerTiming},
     failure::ErrorKind,
     histogram::Histogram,
     outcome::{Second, TimingSum},
@@ -93,8 +93,8 @@ impl StepRecord {
         }
     }
 
-    fn add_timings(&mut self, answer: &Answer) {
-        for timing in answer.server_timing() {
+    fn add_timings(&mut self, timings: Vec<ServerTiming>) {
+        for timing in timings {
             let Some(duration) = timing.duration else {
                 continue;
             };
@@ -118,22 +118,23 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// An answer with the wrong status: the status and the beginning of the body.
-    pub(crate) fn status(kind: ErrorKind, answer: &Answer) -> Self {
+    pub(crate) fn status(kind: ErrorKind, answer: &impl Received) -> Self {
         // Four bytes hold any character.
-        let start = &answer.body[..answer.body.len().min(4 * SAMPLE_CHARS)];
+        let body = answer.body();
+        let start = &body[..body.len().min(4 * SAMPLE_CHARS)];
         let text: String = String::from_utf8_lossy(start)
             .chars()
             .take(SAMPLE_CHARS)
             .collect();
         Self {
             kind,
-            detail: format!("{}: {text}", answer.status),
+            detail: format!("{}: {text}", answer.status()),
         }
     }
 }
 
 /// One request that is over.
-pub(crate) struct Finished<'a> {
+pub(crate) struct Finished {
     pub(crate) step: usize,
     pub(crate) counts: bool,
     pub(crate) end: Instant,
@@ -142,7 +143,8 @@ pub(crate) struct Finished<'a> {
     /// Whether the latencies say something about the service: it answered well, or too late.
     pub(crate) timed: bool,
     pub(crate) failure: Option<Failure>,
-    pub(crate) answer: Option<&'a Answer>,
+    /// What the answer said of the service's own times.
+    pub(crate) timings: Vec<ServerTiming>,
 }
 
 impl Recorder {
@@ -169,7 +171,7 @@ impl Recorder {
     }
 
     /// Counts a request that is over. `start` is the start of the ramp, when it is known.
-    pub(crate) fn finish(&mut self, finished: Finished<'_>, start: Option<Instant>) {
+    pub(crate) fn finish(&mut self, finished: Finished, start: Option<Instant>) {
         let failed = finished.failure.is_some();
         self.requests += 1;
         self.errors += u64::from(failed);
@@ -187,11 +189,7 @@ impl Recorder {
                 record.response.record(finished.response);
                 record.service.record(finished.service);
             }
-            if let Some(answer) = finished.answer
-                && answer.headers.contains_key("server-timing")
-            {
-                record.add_timings(answer);
-            }
+            record.add_timings(finished.timings);
         } else {
             record.in_ramp += 1;
         }

@@ -12,7 +12,8 @@ use super::{
     recorder::{Failure, Finished, Recorder},
 };
 use crate::{
-    connection::{Answer, Connection},
+    answer::{Received, ServerTiming},
+    connection::{Connection, Times},
     failure::ErrorKind,
     options::Model,
     scenario::Step,
@@ -73,9 +74,9 @@ impl User {
         if !self.set_up(plan, Some(deadline)).await {
             return;
         }
-        while Instant::now() < deadline {
+        let mut now = Instant::now();
+        while now < deadline {
             let task = plan.next_task(&mut self.session);
-            let now = Instant::now();
             let turn = Turn {
                 due: now,
                 intended: now,
@@ -85,12 +86,12 @@ impl User {
             if result.is_err_and(was_not_sent) {
                 pause = pause.max(UNSENT_PAUSE);
             }
-            if !pause.is_zero()
-                && !self
-                    .sleep(Instant::now() + pause, deadline, steady_from)
-                    .await
-            {
-                break;
+            now = result.unwrap_or_else(|_| Instant::now());
+            if !pause.is_zero() {
+                if !self.sleep(now + pause, deadline, steady_from).await {
+                    break;
+                }
+                now = Instant::now();
             }
         }
         self.record().active -= 1;
@@ -186,7 +187,7 @@ impl User {
     }
 
     /// Takes the steps of a task; the first is counted from its turn, each other one from the end
-    /// of the one before.
+    /// of the one before. Returns when the last was over.
     async fn task(
         &mut self,
         plan: &Plan,
@@ -194,7 +195,7 @@ impl User {
         turn: Turn,
         steady_from: Instant,
         until: Instant,
-    ) -> Result<(), ErrorKind> {
+    ) -> Result<Instant, ErrorKind> {
         {
             let mut recorder = self.record();
             recorder.begun[task] += 1;
@@ -211,10 +212,10 @@ impl User {
             intended = self.step(plan, step, intended, due >= steady_from).await?;
             due = intended;
         }
-        Ok(())
+        Ok(intended)
     }
 
-    /// Sends one request and records how it went; returns when it was over.
+    /// Sends one request and records how it went; returns when the user was free again.
     async fn step(
         &mut self,
         plan: &Plan,
@@ -222,8 +223,45 @@ impl User {
         intended: Instant,
         counts: bool,
     ) -> Result<Instant, ErrorKind> {
-        let step = &plan.scenario.steps[index];
         let begin = Instant::now();
+        let went = self.request(plan, index, intended, counts, begin).await;
+        let end = went.times.map_or_else(Instant::now, |times| times.end);
+        let service = went.times.map_or(begin, |times| times.begin);
+        let kind = went.failure.as_ref().map(|failure| failure.kind);
+        self.record().finish(
+            Finished {
+                step: index,
+                counts,
+                end,
+                response: end.saturating_duration_since(intended),
+                service: end.saturating_duration_since(service),
+                timed: matches!(
+                    kind,
+                    None | Some(ErrorKind::Timeout | ErrorKind::Check | ErrorKind::Capture)
+                ),
+                failure: went.failure,
+                timings: went.timings,
+            },
+            plan.clock.start(),
+        );
+        match kind {
+            Some(kind) => Err(kind),
+            // To look into an answer is the client's own time, no part of any request.
+            None if plan.scenario.steps[index].ignores_body() => Ok(end),
+            None => Ok(Instant::now()),
+        }
+    }
+
+    /// Fills the templates, sends the request and looks at its answer.
+    async fn request(
+        &mut self,
+        plan: &Plan,
+        index: usize,
+        intended: Instant,
+        counts: bool,
+        begin: Instant,
+    ) -> Went {
+        let step = &plan.scenario.steps[index];
         let filled;
         let prepared = match &plan.ready[index] {
             Some(ready) => ready,
@@ -232,13 +270,7 @@ impl User {
                     filled = prepared;
                     &filled
                 }
-                Err(error) => {
-                    let failure = Failure {
-                        kind: ErrorKind::Template,
-                        detail: error.to_string(),
-                    };
-                    return self.finish(plan, index, counts, intended, begin, None, Some(failure));
-                }
+                Err(error) => return Went::failed(ErrorKind::Template, error.to_string()),
             },
         };
         let flight = InFlight {
@@ -248,63 +280,26 @@ impl User {
             intended,
             begin,
         };
-        let sent = self.connection.send(prepared, None).await;
+        let sent = self.connection.exchange(prepared, None).await;
         flight.landed();
         self.count_connects();
-        let (answer, failure) = match sent {
-            Ok(answer) => {
-                let failure = judge(step, &mut self.session, &answer);
-                (Some(answer), failure)
+        match sent {
+            Ok(times) => {
+                let reply = self.connection.reply();
+                Went {
+                    times: Some(times),
+                    failure: judge(step, &mut self.session, &reply),
+                    timings: reply.server_timing(),
+                }
             }
-            Err(kind) => {
-                let detail = match self.connection.last_error() {
+            Err(kind) => Went::failed(
+                kind,
+                match self.connection.last_error() {
                     Some(detail) => format!("{kind}: {detail}"),
                     None => kind.to_string(),
-                };
-                (None, Some(Failure { kind, detail }))
-            }
-        };
-        self.finish(
-            plan,
-            index,
-            counts,
-            intended,
-            begin,
-            answer.as_ref(),
-            failure,
-        )
-    }
-
-    #[allow(clippy::too_many_arguments)] // All of them are what is known of one request.
-    fn finish(
-        &self,
-        plan: &Plan,
-        step: usize,
-        counts: bool,
-        intended: Instant,
-        begin: Instant,
-        answer: Option<&Answer>,
-        failure: Option<Failure>,
-    ) -> Result<Instant, ErrorKind> {
-        let end = Instant::now();
-        let kind = failure.as_ref().map(|failure| failure.kind);
-        self.record().finish(
-            Finished {
-                step,
-                counts,
-                end,
-                response: end.saturating_duration_since(intended),
-                service: answer.map_or(end - begin, |answer| answer.service_time),
-                timed: matches!(
-                    kind,
-                    None | Some(ErrorKind::Timeout | ErrorKind::Check | ErrorKind::Capture)
-                ),
-                failure,
-                answer,
-            },
-            plan.clock.start(),
-        );
-        kind.map_or(Ok(end), Err)
+                },
+            ),
+        }
     }
 
     fn count_connects(&mut self) {
@@ -320,19 +315,37 @@ impl User {
     }
 }
 
+/// How a request went.
+struct Went {
+    /// None when there was no answer.
+    times: Option<Times>,
+    failure: Option<Failure>,
+    timings: Vec<ServerTiming>,
+}
+
+impl Went {
+    fn failed(kind: ErrorKind, detail: String) -> Self {
+        Self {
+            times: None,
+            failure: Some(Failure { kind, detail }),
+            timings: Vec::new(),
+        }
+    }
+}
+
 /// What is wrong with an answer; takes its captures when nothing is.
-fn judge(step: &Step, session: &mut Session, answer: &Answer) -> Option<Failure> {
-    if let Some(kind) = step.expect.error(answer.status) {
+fn judge(step: &Step, session: &mut Session, answer: &impl Received) -> Option<Failure> {
+    if let Some(kind) = step.expect.error(answer.status()) {
         return Some(Failure::status(kind, answer));
     }
-    let error = session.absorb(step, answer).err()?;
+    let error = session.take(step, answer).err()?;
     let kind = match error {
         crate::capture::CaptureError::Required(_) => ErrorKind::Check,
         _ => ErrorKind::Capture,
     };
     Some(Failure {
         kind,
-        detail: format!("{}: {error}", answer.status),
+        detail: format!("{}: {error}", answer.status()),
     })
 }
 
