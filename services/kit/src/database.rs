@@ -48,7 +48,7 @@ pub enum DatabaseError {
         source: std::io::Error,
     },
     /// The file cannot be opened.
-    #[error("cannot open the database {url} (DATABASE_URL): {source}")]
+    #[error("cannot open the database {url} (DATABASE_URL): {source}; {advice}", advice = open_advice(source))]
     Open {
         /// Which database.
         url: String,
@@ -56,8 +56,44 @@ pub enum DatabaseError {
         source: sqlx::Error,
     },
     /// The schema cannot be brought up to date.
-    #[error("cannot migrate the database: {0}; is the file older or newer than this program?")]
+    #[error("cannot migrate the database: {0}; {advice}", advice = migrate_advice(.0))]
     Migrate(#[from] MigrateError),
+}
+
+/// What to do about a database that does not open.
+fn open_advice(error: &sqlx::Error) -> &'static str {
+    if is_busy(error) {
+        return "another process holds it locked; stop that process, or wait until it is done";
+    }
+    match primary_code(error) {
+        // SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_NOTADB.
+        Some(8) => "the file or its folder cannot be written; change its permissions",
+        Some(14) => "set DATABASE_URL to a file in a folder that can be written",
+        Some(26) => "set DATABASE_URL to a SQLite file, or to a new one",
+        _ => "set DATABASE_URL to another file",
+    }
+}
+
+fn migrate_advice(error: &MigrateError) -> &'static str {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            open_advice(error)
+        }
+        _ => "use the version of this program that made the file, or a new file",
+    }
+}
+
+/// Whether another try may help: no connection in time, or a lock held too long.
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+    // SQLITE_BUSY and SQLITE_LOCKED.
+    matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
+        || matches!(primary_code(error), Some(5 | 6))
+}
+
+/// SQLite's error code; extended codes keep the primary one in the low byte.
+fn primary_code(error: &sqlx::Error) -> Option<u32> {
+    let code = error.as_database_error()?.code()?;
+    Some(code.parse::<u32>().ok()? & 0xff)
 }
 
 /// A request waits this long for a connection before it is told to come back.
@@ -200,6 +236,7 @@ mod tests {
             .await
             .unwrap_err();
         assert!(error.to_string().contains("readonly"), "{error}");
+        assert!(open_advice(&error).contains("permissions"));
     }
 
     #[tokio::test]

@@ -8,6 +8,8 @@ use axum::{
 };
 use serde::Serialize;
 
+use crate::database::is_busy;
+
 /// Which field of the input is wrong, and how.
 pub type Fields = BTreeMap<String, String>;
 
@@ -196,18 +198,6 @@ impl From<sqlx::Error> for Problem {
         }
         tracing::error!(%error, "the database failed");
         Self::internal()
-    }
-}
-
-fn is_busy(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
-        // SQLITE_BUSY and SQLITE_LOCKED; extended codes keep the primary one in the low byte.
-        sqlx::Error::Database(database) => database
-            .code()
-            .and_then(|code| code.parse::<u32>().ok())
-            .is_some_and(|code| matches!(code & 0xff, 5 | 6)),
-        _ => false,
     }
 }
 
