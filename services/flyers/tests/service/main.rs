@@ -5,9 +5,11 @@
 
 mod accounts;
 mod bulk;
+mod command;
 mod faults;
 mod feed;
 mod flyers;
+mod operation;
 mod plans;
 mod rules;
 mod running;

@@ -7,11 +7,19 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use flyers::{MIGRATIONS, app, seed::Plan};
+use flyers::{
+    MIGRATIONS, app,
+    geocoder::{Gazetteer, Geocoder},
+    seed::Plan,
+};
 use serde_json::Value;
-use service_kit::{config::Config, database::Database, server};
+use service_kit::{
+    config::Config,
+    database::Database,
+    server::{self, ServeError},
+};
 use speedwell_trace::{Observation, Options, Request, Sink, TraceId};
-use tokio::{net::TcpListener, runtime::Runtime};
+use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot, task::JoinHandle};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 /// A service of its own for one test; stops when dropped.
@@ -20,6 +28,8 @@ pub(crate) struct Running {
     pub(crate) database: Database,
     pub(crate) runtime: Runtime,
     agent: ureq::Agent,
+    stop: Option<oneshot::Sender<()>>,
+    served: JoinHandle<Result<(), ServeError>>,
     _folder: tempfile::TempDir,
 }
 
@@ -95,13 +105,21 @@ fn watch() {
 impl Running {
     /// With an empty database.
     pub(crate) fn empty() -> Self {
+        Self::start(&[], Arc::new(Gazetteer))
+    }
+
+    /// With an empty database, variables of the environment, and a geocoder.
+    pub(crate) fn start(environment: &[(&str, &str)], geocoder: Arc<dyn Geocoder>) -> Self {
         watch();
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("flyers.db").display());
         let config = Config::from_lookup("flyers", |name| match name {
             "DATABASE_URL" => Some(url.clone()),
             "JWT_SECRET" => Some("a secret of the tests, long enough".to_owned()),
-            _ => None,
+            _ => environment
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned()),
         })
         .unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -109,21 +127,25 @@ impl Running {
             .enable_all()
             .build()
             .unwrap();
-        let (origin, database) = runtime.block_on(async {
+        let (stop, stopped) = oneshot::channel();
+        let (origin, database, served) = runtime.block_on(async {
             let database = Database::open(&config.database, config.readers)
                 .await
                 .unwrap();
             database.migrate(&MIGRATIONS).await.unwrap();
-            let router = app::build(&config, database.clone()).await.unwrap();
+            let router = app::build_with(&config, database.clone(), geocoder)
+                .await
+                .unwrap();
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let origin = format!("http://{}", listener.local_addr().unwrap());
-            tokio::spawn(server::serve(
-                listener,
-                router,
-                database.clone(),
-                std::future::pending(),
-            ));
-            (origin, database)
+            let stopped = async {
+                // A test that drops the service without a word does not stop it either.
+                if stopped.await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            let served = server::serve(listener, router, database.clone(), stopped);
+            (origin, database, tokio::spawn(served))
         });
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -134,8 +156,20 @@ impl Running {
             database,
             runtime,
             agent,
+            stop: Some(stop),
+            served,
             _folder: folder,
         }
+    }
+
+    /// Tells the service to stop, as a signal does.
+    pub(crate) fn tell_to_stop(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+    }
+
+    /// Waits until the service has ended.
+    pub(crate) fn ended(self) -> Result<(), ServeError> {
+        self.runtime.block_on(self.served).unwrap()
     }
 
     /// With seeded flyers.
@@ -151,6 +185,11 @@ impl Running {
             .block_on(flyers::seed::run(&running.database, &plan))
             .unwrap();
         running
+    }
+
+    /// The client, for requests with a body or an answer of their own.
+    pub(crate) fn agent(&self) -> ureq::Agent {
+        self.agent.clone()
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
