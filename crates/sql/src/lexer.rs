@@ -9,7 +9,7 @@ use crate::Dialect;
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TokenKind {
+pub enum TokenKind {
     /// A keyword or an unquoted name.
     Word,
     /// A quoted name, quotes included.

@@ -15,13 +15,16 @@ mod select_list;
 mod shape;
 mod structure;
 mod table_scan;
+mod token;
 mod tokens;
 mod walk;
 
 pub use dialect::Dialect;
 pub use fingerprint::{Digest, Fingerprint, Tags, fingerprint, normalize, tags};
+pub use lexer::TokenKind;
 pub use memo::Memo;
 pub use shape::{Kind, Limit, Shape, TableUse, shape};
 pub use structure::{
     Comparison, Operand, OrderColumn, Predicate, Structure, StructureError, structure,
 };
+pub use token::{Token, tokens};

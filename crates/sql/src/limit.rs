@@ -91,3 +91,86 @@ pub(crate) fn nested_limit(tokens: &Tokens<'_>, outer: &Outer) -> bool {
             && outermost.binary_search(&index).is_err()
     })
 }
+
+/// Whether a query that the outermost one takes its rows from limits them.
+pub(crate) fn source_limit(tokens: &Tokens<'_>) -> bool {
+    let mut levels = vec![Level::default()];
+    for index in 0..tokens.len() {
+        let around = levels.last().copied().unwrap_or_default();
+        match tokens.kind(index) {
+            Some(TokenKind::LeftParen) => levels.push(Level {
+                is_source: around.is_source && opens_source(tokens, index, around.in_from),
+                in_from: false,
+            }),
+            Some(TokenKind::RightParen) if levels.len() > 1 => drop(levels.pop()),
+            Some(TokenKind::Word) if !(index > 0 && tokens.is(index - 1, TokenKind::Dot)) => {
+                let limits = tokens.word(index, "LIMIT")
+                    || (tokens.word(index, "FETCH")
+                        && tokens.any_word(index + 1, &["FIRST", "NEXT"]));
+                if limits && around.is_source && levels.len() > 1 {
+                    return true;
+                }
+                if let (Some(level), Some(in_from)) = (levels.last_mut(), clause(tokens, index)) {
+                    level.in_from = in_from;
+                }
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// What is known of an open bracket, or of the text outside of all.
+#[derive(Clone, Copy)]
+struct Level {
+    /// Whether its rows become rows of the outermost query.
+    is_source: bool,
+    /// Whether the clause being read names sources: `FROM` or `WITH`.
+    in_from: bool,
+}
+
+impl Default for Level {
+    fn default() -> Self {
+        Self {
+            is_source: true,
+            in_from: false,
+        }
+    }
+}
+
+/// Whether the word begins a clause that names sources; `None` if it begins no clause.
+fn clause(tokens: &Tokens<'_>, index: usize) -> Option<bool> {
+    if tokens.any_word(index, &["FROM", "WITH", "JOIN"]) {
+        return Some(true);
+    }
+    let others = [
+        "SELECT",
+        "WHERE",
+        "ON",
+        "GROUP",
+        "HAVING",
+        "ORDER",
+        "SET",
+        "RETURNING",
+    ];
+    tokens.any_word(index, &others).then_some(false)
+}
+
+/// Whether the bracket at `open` holds rows that the query around it goes through. One behind
+/// `LATERAL` or an outer join bounds only what is joined to each row.
+fn opens_source(tokens: &Tokens<'_>, open: usize, in_from: bool) -> bool {
+    let Some(before) = open.checked_sub(1) else {
+        return true;
+    };
+    let second = |words: &[&str]| open > 1 && tokens.any_word(open - 2, words);
+    if tokens.word(before, "IN") {
+        return !second(&["NOT"]);
+    }
+    if tokens.word(before, "JOIN") {
+        return !second(&["LEFT", "FULL", "OUTER"]);
+    }
+    let begins = ["FROM", "AS", "MATERIALIZED", "UNION", "ALL"];
+    tokens.any_word(before, &begins)
+        || tokens.is(before, TokenKind::LeftParen)
+        || (tokens.is(before, TokenKind::Comma) && in_from)
+}

@@ -2,7 +2,7 @@
 
 use crate::Dialect;
 use crate::lexer::TokenKind;
-use crate::limit::{limits, nested_limit};
+use crate::limit::{limits, nested_limit, source_limit};
 use crate::outer::Outer;
 use crate::select_list::select_list;
 use crate::table_scan::tables;
@@ -60,6 +60,9 @@ pub struct Shape {
     pub offset: Option<Limit>,
     /// Whether any nested query has a `LIMIT`.
     pub nested_limit: bool,
+    /// Whether a query that the outermost one takes its rows from (in `FROM`, `WITH` or `IN`) has
+    /// a `LIMIT`, which then bounds the outermost one as well. One in the select list does not.
+    pub source_limit: bool,
     /// Number of placeholders (occurrences).
     pub placeholders: usize,
     /// Whether the outermost select list is only aggregates without `GROUP BY`: one row.
@@ -94,6 +97,7 @@ pub fn shape(sql: &str, dialect: Dialect) -> Shape {
         limit: None,
         offset: None,
         nested_limit: false,
+        source_limit: false,
         placeholders: count(&tokens, TokenKind::Placeholder),
         single_row: false,
         counts: false,
@@ -110,6 +114,7 @@ pub fn shape(sql: &str, dialect: Dialect) -> Shape {
         shape.limit = limits.limit;
         shape.offset = limits.offset;
         shape.nested_limit = nested_limit(&tokens, &outer);
+        shape.source_limit = shape.nested_limit && source_limit(&tokens);
         shape.batch = is_batch(&tokens);
         shape.leading_wildcard = leading_wildcard(&tokens);
         shape.filtered = outer.find(&tokens, "WHERE").is_some();
@@ -390,6 +395,73 @@ mod tests {
         }
         let nested = postgres("SELECT (SELECT a FROM t LIMIT 1) FROM u");
         assert!(nested.nested_limit && nested.limit.is_none());
+    }
+
+    #[test]
+    fn a_limit_bounds_what_takes_its_rows_from_it() {
+        let cases = [
+            (
+                "WITH p AS (SELECT id FROM t LIMIT $1) SELECT * FROM p JOIN u ON u.id = p.id",
+                true,
+            ),
+            (
+                "WITH a AS (SELECT 1), p AS NOT MATERIALIZED (SELECT 2 LIMIT 3) SELECT * FROM p",
+                true,
+            ),
+            ("SELECT * FROM (SELECT id FROM t LIMIT 20) p, u", true),
+            ("SELECT * FROM u, (SELECT id FROM t LIMIT 20) p", true),
+            (
+                "SELECT * FROM u JOIN (SELECT id FROM t FETCH FIRST 9 ROWS ONLY) p USING (id)",
+                true,
+            ),
+            (
+                "SELECT * FROM u WHERE id IN (SELECT id FROM t ORDER BY id LIMIT 20)",
+                true,
+            ),
+            ("SELECT * FROM ((SELECT id FROM t LIMIT 20)) p", true),
+            (
+                "(SELECT a FROM t LIMIT 5) UNION ALL (SELECT a FROM u LIMIT 5)",
+                true,
+            ),
+            (
+                "SELECT a, (SELECT url FROM i WHERE i.t = t.id LIMIT 1) FROM t",
+                false,
+            ),
+            (
+                "SELECT (SELECT x FROM (SELECT x FROM i LIMIT 1) s) FROM t",
+                false,
+            ),
+            (
+                "SELECT * FROM t WHERE EXISTS (SELECT 1 FROM i LIMIT 1)",
+                false,
+            ),
+            (
+                "SELECT * FROM t WHERE a = (SELECT max(a) FROM i LIMIT 1)",
+                false,
+            ),
+            (
+                "SELECT * FROM t WHERE id NOT IN (SELECT id FROM i LIMIT 20)",
+                false,
+            ),
+            (
+                "SELECT * FROM t LEFT JOIN (SELECT id FROM i LIMIT 3) p ON p.id = t.id",
+                false,
+            ),
+            (
+                "SELECT * FROM t, LATERAL (SELECT id FROM i WHERE i.t = t.id LIMIT 3) p",
+                false,
+            ),
+            (
+                "SELECT * FROM t ORDER BY a, (SELECT b FROM i LIMIT 1)",
+                false,
+            ),
+            ("SELECT a FROM t LIMIT 3", false),
+            ("SELECT a FROM t", false),
+            (") LIMIT", false),
+        ];
+        for (sql, bounds) in cases {
+            assert_eq!(postgres(sql).source_limit, bounds, "{sql}");
+        }
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl<'a> Tokens<'a> {
 }
 
 /// A quoted name without its quotes.
-fn unquote(text: &str) -> String {
+pub(crate) fn unquote(text: &str) -> String {
     let text = text
         .strip_prefix("U&")
         .or_else(|| text.strip_prefix("u&"))

@@ -1,7 +1,7 @@
 //! What must hold for every text and every statement, not only for those we thought of.
 
 use proptest::prelude::*;
-use speedwell_sql::{Dialect, Memo, fingerprint, normalize, shape, structure, tags};
+use speedwell_sql::{Dialect, Memo, fingerprint, normalize, shape, structure, tags, tokens};
 
 const DIALECTS: [Dialect; 3] = [Dialect::Sqlite, Dialect::Postgres, Dialect::MySql];
 
@@ -160,6 +160,17 @@ proptest! {
     #[test]
     fn no_text_makes_anything_panic(text in any_text(), dialect in dialect()) {
         use_all(&text, dialect);
+    }
+
+    #[test]
+    fn tokens_are_slices_of_the_text_in_its_order(text in any_text(), dialect in dialect()) {
+        let mut end = 0;
+        for token in tokens(&text, dialect) {
+            prop_assert!(token.start >= end && !token.text.is_empty());
+            prop_assert_eq!(&text[token.start..token.end()], token.text);
+            prop_assert_eq!(token.name().is_some(), token.is_name());
+            end = token.end();
+        }
     }
 
     #[test]
