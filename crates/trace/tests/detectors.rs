@@ -385,6 +385,19 @@ fn a_list_without_limit_is_possible_until_growth_shows_it() {
 }
 
 #[test]
+fn a_limited_page_that_others_are_joined_to_is_no_list_without_limit() {
+    let joined = "WITH page AS (SELECT id, title FROM books ORDER BY id LIMIT $1)
+         SELECT page.id, page.title, images.url
+         FROM page
+         JOIN images ON images.book_id = page.id";
+    assert!(look(request("/").read(joined, 600)).findings.is_empty());
+    let picture_each = "SELECT id, (SELECT url FROM images WHERE book_id = books.id LIMIT 1)
+         FROM books";
+    let seen = look(request("/").read(picture_each, 600));
+    only(&seen, FindingKind::UnboundedList);
+}
+
+#[test]
 fn a_write_per_row_is_a_loop() {
     let text = "INSERT INTO tags (book_id, name) VALUES ($1, $2)";
     let seen = look(request("/").each(5, |made, _| made.write(text)));

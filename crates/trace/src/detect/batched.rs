@@ -3,7 +3,9 @@
 //! This is advice for a person: where the text leaves a doubt there is no rewriting, and the
 //! finding says in words what to do.
 
-use speedwell_sql::{Dialect, Kind, shape};
+use std::ops::Range;
+
+use speedwell_sql::{Dialect, Kind, TokenKind, shape};
 
 /// A statement for many values, made from one for a single value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,41 +50,36 @@ pub fn batched_statement(text: &str, dialect: Dialect, varying: Option<usize>) -
 
 /// `INSERT … VALUES (…)` for many rows; `None` if there is not exactly one row of values.
 pub(super) fn rows_of_values(text: &str, dialect: Dialect) -> Option<String> {
-    let tokens = tokens(text, dialect);
-    let values = tokens
+    let pieces = pieces(text, dialect);
+    let values = pieces
         .iter()
-        .position(|token| token.depth == 0 && token.is_word(text, "VALUES"))?;
-    let open = tokens
-        .get(values + 1)
-        .filter(|token| &text[token.start..token.end] == "(")?;
-    let close = tokens[values + 2..].iter().find(|token| token.depth == 0)?;
-    if &text[close.start..close.end] != ")" {
+        .position(|piece| piece.depth == 0 && piece.is_word("VALUES"))?;
+    let open = values + 1;
+    if pieces.get(open)?.kind() != TokenKind::LeftParen {
         return None;
     }
-    let row = one_line_row(&text[open.start..close.end]);
+    let behind = &pieces[open + 1..];
+    let close = open + 1 + behind.iter().position(|piece| piece.depth == 0)?;
+    if pieces[close].kind() != TokenKind::RightParen {
+        return None;
+    }
+    let row = unnumbered(text, &pieces[open..=close]);
     Some(format!(
         "{}{row}, {row}, …{}",
-        &text[..open.start],
-        &text[close.end..]
+        &text[..pieces[open].start()],
+        &text[pieces[close].end()..]
     ))
 }
 
-/// A row of a longer list has placeholders of its own: they are shown without numbers.
-fn one_line_row(row: &str) -> String {
+/// A row as written, but for the numbers of its placeholders: a longer list has others.
+fn unnumbered(text: &str, row: &[Piece<'_>]) -> String {
     let mut shown = String::new();
-    let mut after_dollar = false;
-    for c in row.chars() {
-        match c {
-            '$' => {
-                after_dollar = true;
-                shown.push('?');
-            }
-            c if after_dollar && c.is_ascii_digit() => {}
-            c => {
-                after_dollar = false;
-                shown.push(c);
-            }
-        }
+    let mut copied = row.first().map_or(0, Piece::start);
+    for piece in row {
+        shown.push_str(&text[copied..piece.start()]);
+        let numbered = piece.is_placeholder() && piece.text().starts_with('$');
+        shown.push_str(if numbered { "?" } else { piece.text() });
+        copied = piece.end();
     }
     shown
 }
@@ -105,8 +102,8 @@ const BLANK: &str = "…";
 /// `column = placeholder`, as ranges of the text.
 #[derive(Clone)]
 struct Condition {
-    column: std::ops::Range<usize>,
-    placeholder: std::ops::Range<usize>,
+    column: Range<usize>,
+    placeholder: Range<usize>,
     /// Behind the placeholder and its cast.
     end: usize,
     /// Which placeholder of the text it is, counted from zero.
@@ -122,8 +119,8 @@ struct Clauses<'a> {
     from: Option<usize>,
     where_end: usize,
     grouped: bool,
-    order: Option<std::ops::Range<usize>>,
-    limit: Option<std::ops::Range<usize>>,
+    order: Option<Range<usize>>,
+    limit: Option<Range<usize>>,
     /// All equalities with a placeholder at the top of the `WHERE`.
     conditions: Vec<Condition>,
     single_row: bool,
@@ -134,17 +131,13 @@ impl<'a> Clauses<'a> {
     fn read(text: &'a str, dialect: Dialect) -> Option<Self> {
         let text = text.trim_end().trim_end_matches(';').trim_end();
         let shape = shape(text, dialect);
-        let tokens = tokens(text, dialect);
+        let pieces = pieces(text, dialect);
         let top = |word: &str| {
-            tokens
+            pieces
                 .iter()
-                .position(|token| token.depth == 0 && token.is_word(text, word))
+                .position(|piece| piece.depth == 0 && piece.is_word(word))
         };
-        let begins = |word: &str| {
-            tokens
-                .first()
-                .is_some_and(|token| token.is_word(text, word))
-        };
+        let begins = |word: &str| pieces.first().is_some_and(|piece| piece.is_word(word));
         let kind = shape.kind;
         let plain = match kind {
             Kind::Select => begins("SELECT"),
@@ -164,7 +157,7 @@ impl<'a> Clauses<'a> {
         if !plain || forbidden.iter().any(|word| top(word).is_some()) || shape.offset.is_some() {
             return None;
         }
-        let at = |place: Option<usize>| place.map(|place| tokens[place].start);
+        let at = |place: Option<usize>| place.map(|place| pieces[place].start());
         let condition = top("WHERE")?;
         let group = top("GROUP");
         let order = top("ORDER");
@@ -172,14 +165,12 @@ impl<'a> Clauses<'a> {
         let where_end = [at(group), at(order), at(limit), at(top("RETURNING"))]
             .into_iter()
             .flatten()
-            .filter(|&start| start > tokens[condition].start)
+            .filter(|&start| start > pieces[condition].start())
             .min()
             .unwrap_or(text.len());
         let list = (kind == Kind::Select).then(|| {
-            let distinct = tokens
-                .get(1)
-                .is_some_and(|token| token.is_word(text, "DISTINCT"));
-            tokens[usize::from(distinct)].end
+            let distinct = pieces.get(1).is_some_and(|piece| piece.is_word("DISTINCT"));
+            pieces[usize::from(distinct)].end()
         });
         Some(Self {
             text,
@@ -189,8 +180,8 @@ impl<'a> Clauses<'a> {
             where_end,
             grouped: group.is_some(),
             order: at(order).map(|start| start..at(limit).unwrap_or(text.len())),
-            limit: limit.map(|place| tokens[place].end..text.len()),
-            conditions: conditions(text, &tokens, condition, where_end),
+            limit: limit.map(|place| pieces[place].end()..text.len()),
+            conditions: conditions(&pieces, condition, where_end),
             single_row: shape.single_row,
         })
     }
@@ -213,6 +204,10 @@ impl<'a> Clauses<'a> {
         }
         let list_start = self.list?;
         let head = &self.text[..list_start];
+        // Numbering the rows would make all of them distinct.
+        if self.limit.is_some() && head.len() > "SELECT".len() {
+            return None;
+        }
         let list = self.text[list_start..self.from?].trim();
         let adds_column = !selects(list, &column, dialect);
         let list = if adds_column {
@@ -262,181 +257,105 @@ fn selects(list: &str, column: &str, dialect: Dialect) -> bool {
             .to_ascii_lowercase()
     };
     let wanted = name(column);
-    tokens(list, dialect)
+    pieces(list, dialect)
+        .iter()
+        .any(|piece| piece.depth == 0 && (piece.text() == "*" || name(piece.text()) == wanted))
+}
+
+/// The equalities with a placeholder between `from`, the place of `WHERE`, and `until`, a byte.
+fn conditions(pieces: &[Piece<'_>], from: usize, until: usize) -> Vec<Condition> {
+    let placeholders = pieces
         .iter()
         .enumerate()
-        .any(|(place, token)| {
-            let text = &list[token.start..token.end];
-            let is_star = text == "*" && place.checked_sub(1).is_none_or(|_| token.depth == 0);
-            token.depth == 0 && (is_star || name(text) == wanted)
-        })
+        .filter(|(_, piece)| piece.is_placeholder());
+    placeholders
+        .enumerate()
+        .filter(|(_, (place, _))| *place > from)
+        .filter_map(|(number, (place, _))| equality(pieces, place, number, until))
+        .collect()
 }
 
-fn conditions(text: &str, tokens: &[Token], from: usize, until: usize) -> Vec<Condition> {
-    let show = |place: usize| {
-        tokens
-            .get(place)
-            .map_or("", |token| &text[token.start..token.end])
+/// The condition that ends in the placeholder at `place`: `WHERE column =` or `AND column =`
+/// before it, and behind it the end of the condition.
+fn equality(pieces: &[Piece<'_>], place: usize, number: usize, until: usize) -> Option<Condition> {
+    let placeholder = pieces[place];
+    let before = |steps: usize| place.checked_sub(steps).map(|at| pieces[at]);
+    let plain = placeholder.depth == 0 && placeholder.start() < until && before(1)?.text() == "=";
+    let column = before(2).filter(|piece| piece.is_name())?;
+    let qualifier = match before(3)?.kind() {
+        TokenKind::Dot => Some(before(4).filter(|piece| piece.is_name())?),
+        _ => None,
     };
-    let mut found = Vec::new();
-    let mut number = tokens[..from]
-        .iter()
-        .filter(|token| token.class == Class::Placeholder)
-        .count();
-    for place in from + 1..tokens.len() {
-        let token = tokens[place];
-        if token.class != Class::Placeholder {
-            continue;
-        }
-        let this = number;
-        number += 1;
-        if token.start >= until || token.depth != 0 || place < from + 3 || show(place - 1) != "=" {
-            continue;
-        }
-        if tokens[place - 2].class != Class::Word {
-            continue;
-        }
-        let qualified = show(place - 3) == "." && tokens[place - 4].class == Class::Word;
-        let first = if qualified { place - 4 } else { place - 2 };
-        let before = show(first - 1).to_ascii_uppercase();
-        if !matches!(before.as_str(), "WHERE" | "AND") {
-            continue;
-        }
-        let cast = show(place + 1) == "::";
-        let end = if cast {
-            tokens.get(place + 2).unwrap_or(&token).end
-        } else {
-            token.end
-        };
-        let after = if cast { place + 3 } else { place + 1 };
-        let closed = tokens
-            .get(after)
-            .is_none_or(|next| next.start >= until || next.is_word(text, "AND"));
-        if closed {
-            found.push(Condition {
-                column: tokens[first].start..tokens[place - 2].end,
-                placeholder: token.start..token.end,
-                end,
-                number: this,
-            });
-        }
-    }
-    found
+    let opening = before(if qualifier.is_some() { 5 } else { 3 })?;
+    let opens = opening.is_word("WHERE") || opening.is_word("AND");
+    let cast = pieces
+        .get(place + 1)
+        .is_some_and(|next| next.kind() == TokenKind::Cast);
+    let last = if cast { place + 2 } else { place };
+    let closed = pieces
+        .get(last + 1)
+        .is_none_or(|next| next.start() >= until || next.is_word("AND"));
+    (plain && opens && closed).then(|| Condition {
+        column: qualifier.unwrap_or(column).start()..column.end(),
+        placeholder: placeholder.start()..placeholder.end(),
+        end: pieces.get(last).unwrap_or(&placeholder).end(),
+        number,
+    })
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Class {
-    /// A name or keyword, quoted or not.
-    Word,
-    Placeholder,
-    /// A string, a number, or a sign.
-    Other,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Token {
-    class: Class,
-    start: usize,
-    end: usize,
+/// A token and how deep it lies.
+#[derive(Clone, Copy)]
+struct Piece<'a> {
+    token: speedwell_sql::Token<'a>,
     /// Open parentheses around it.
     depth: usize,
 }
 
-impl Token {
-    fn is_word(self, text: &str, word: &str) -> bool {
-        self.class == Class::Word && text[self.start..self.end].eq_ignore_ascii_case(word)
+impl<'a> Piece<'a> {
+    fn kind(&self) -> TokenKind {
+        self.token.kind
+    }
+
+    fn text(&self) -> &'a str {
+        self.token.text
+    }
+
+    fn start(&self) -> usize {
+        self.token.start
+    }
+
+    fn end(&self) -> usize {
+        self.token.end()
+    }
+
+    fn is_word(&self, word: &str) -> bool {
+        self.token.is_word(word)
+    }
+
+    fn is_name(&self) -> bool {
+        self.token.is_name()
+    }
+
+    /// Whether a value belongs here: a placeholder, or the mark of a blanked literal.
+    fn is_placeholder(&self) -> bool {
+        self.kind() == TokenKind::Placeholder || self.text() == BLANK
     }
 }
 
-/// Splits a text roughly: enough to find clauses and conditions, total on any input.
-fn tokens(text: &str, dialect: Dialect) -> Vec<Token> {
-    let bytes = text.as_bytes();
-    let mut tokens = Vec::new();
-    let (mut at, mut depth) = (0, 0_usize);
-    while at < bytes.len() {
-        let (class, end) = next_token(bytes, at, dialect);
-        if bytes[at] == b')' {
-            depth = depth.saturating_sub(1);
-        }
-        if let Some(class) = class {
-            tokens.push(Token {
-                class,
-                start: at,
-                end,
-                depth,
-            });
-        }
-        if bytes[at] == b'(' {
-            depth += 1;
-        }
-        at = end;
-    }
-    tokens
-}
-
-/// Class and end of the token at `at`; no class for white space and comments. Every end lies on a
-/// character: only ASCII bytes end a token, and other bytes are part of words.
-fn next_token(bytes: &[u8], at: usize, dialect: Dialect) -> (Option<Class>, usize) {
-    let next = bytes.get(at + 1).copied().unwrap_or(0);
-    match bytes[at] {
-        byte if byte.is_ascii_whitespace() => (None, at + 1),
-        _ if bytes[at..].starts_with(BLANK.as_bytes()) => {
-            (Some(Class::Placeholder), at + BLANK.len())
-        }
-        b'-' if next == b'-' => (None, until(bytes, at + 2, |byte| byte == b'\n')),
-        b'/' if next == b'*' => {
-            let end = bytes[at + 2..].windows(2).position(|pair| pair == b"*/");
-            (None, end.map_or(bytes.len(), |end| at + 2 + end + 2))
-        }
-        b'\'' => (Some(Class::Other), quoted(bytes, at, b'\'')),
-        b'"' => (Some(Class::Word), quoted(bytes, at, b'"')),
-        b'`' => (Some(Class::Word), quoted(bytes, at, b'`')),
-        b'[' if dialect == Dialect::Sqlite => (Some(Class::Word), quoted(bytes, at, b']')),
-        b'$' if next.is_ascii_digit() => (Some(Class::Placeholder), name_end(bytes, at + 1)),
-        b'?' => (Some(Class::Placeholder), name_end(bytes, at + 1)),
-        b':' if next == b':' => (Some(Class::Other), at + 2),
-        b':' | b'@' if is_name(next) => (Some(Class::Placeholder), name_end(bytes, at + 1)),
-        b'%' if next == b's' => (Some(Class::Placeholder), at + 2),
-        b'%' if next == b'(' => {
-            let close = (until(bytes, at + 2, |byte| byte == b')') + 1).min(bytes.len());
-            let end = close + usize::from(bytes.get(close) == Some(&b's'));
-            (Some(Class::Placeholder), end)
-        }
-        byte if byte.is_ascii_digit() => (Some(Class::Other), name_end(bytes, at)),
-        byte if is_name(byte) => (Some(Class::Word), name_end(bytes, at)),
-        _ => (Some(Class::Other), at + 1),
-    }
-}
-
-fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
-}
-
-fn name_end(bytes: &[u8], from: usize) -> usize {
-    until(bytes, from, |byte| !is_name(byte))
-}
-
-fn until(bytes: &[u8], from: usize, stop: impl Fn(u8) -> bool) -> usize {
-    let from = from.min(bytes.len());
-    bytes[from..]
-        .iter()
-        .position(|&byte| stop(byte))
-        .map_or(bytes.len(), |length| from + length)
-}
-
-/// Behind the closing quote; a doubled one is part of the text.
-fn quoted(bytes: &[u8], at: usize, close: u8) -> usize {
-    let mut place = at + 1;
-    loop {
-        place = until(bytes, place, |byte| byte == close) + 1;
-        if place >= bytes.len() {
-            return bytes.len();
-        }
-        if bytes[place] != close {
-            return place;
-        }
-        place += 1;
-    }
+fn pieces(text: &str, dialect: Dialect) -> Vec<Piece<'_>> {
+    let mut depth = 0_usize;
+    speedwell_sql::tokens(text, dialect)
+        .map(|token| {
+            if token.kind == TokenKind::RightParen {
+                depth = depth.saturating_sub(1);
+            }
+            let piece = Piece { token, depth };
+            if token.kind == TokenKind::LeftParen {
+                depth += 1;
+            }
+            piece
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -530,6 +449,7 @@ mod tests {
             "SELECT a FROM t WHERE NOT b = $1",
             "SELECT a FROM t WHERE b = $1 LIMIT 2 OFFSET 4",
             "SELECT a, COUNT(*) FROM t WHERE b = $1 GROUP BY a",
+            "SELECT DISTINCT a FROM t WHERE b = $1 LIMIT 3",
             "",
         ] {
             assert_eq!(postgres(text), None, "{text}");
@@ -544,6 +464,10 @@ mod tests {
                 Dialect::Postgres
             ),
             Some("INSERT INTO t (a, b) VALUES (?, ?), (?, ?), … RETURNING a".to_owned())
+        );
+        assert_eq!(
+            rows_of_values("INSERT INTO t VALUES ($1, '$2')", Dialect::Postgres),
+            Some("INSERT INTO t VALUES (?, '$2'), (?, '$2'), …".to_owned())
         );
     }
 

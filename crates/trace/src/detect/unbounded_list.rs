@@ -9,10 +9,11 @@ use crate::{Cost, Finding, FindingKind, Observation, Proof};
 pub(super) struct UnboundedList;
 
 /// Whether a statement reads a list that nothing bounds: no limit, not one row of aggregates, not
-/// a batch by a list of values. Its rows may still be few by nature; only growth can tell.
+/// a batch by a list of values, not joined to a limited page of rows. Its rows may still be few by nature; only growth can tell.
 pub fn is_list_without_limit(shape: &Shape) -> bool {
     shape.kind == Kind::Select
         && shape.limit.is_none()
+        && !shape.source_limit
         && !shape.single_row
         && !shape.batch
         && !shape.tables.is_empty()
