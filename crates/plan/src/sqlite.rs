@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use speedwell_sql::Dialect;
+use speedwell_sql::{Dialect, Token, TokenKind};
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, Row as _, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteRow},
@@ -15,7 +15,7 @@ use sqlx::{
 use crate::{
     Column, ExplainError, ForeignKey, Index, IndexColumn, Plan, Schema, Table,
     phrase::{self, Names},
-    statement::{self, Token},
+    statement,
 };
 
 /// How long a lock is waited for.
@@ -314,22 +314,24 @@ impl Declaration {
         let mut declaration = Self::default();
         let (mut depth, mut term_start) = (0_usize, 0);
         for (position, token) in tokens.iter().enumerate() {
-            let ends_term = depth == 1 && (token.is_mark(",") || token.is_mark(")"));
+            use TokenKind::{Comma, LeftParen, RightParen};
+            let ends_term = depth == 1 && matches!(token.kind, Comma | RightParen);
             if ends_term {
                 declaration
                     .terms
                     .push(term(sql, &tokens[term_start..position]));
             }
-            if ends_term || depth == 0 && token.is_mark("(") {
+            if ends_term || depth == 0 && token.kind == LeftParen {
                 term_start = position + 1;
             }
-            if token.is_mark("(") {
-                depth += 1;
-            } else if token.is_mark(")") {
-                depth = depth.saturating_sub(1);
-            } else if depth == 0 && token.is("WHERE") {
-                declaration.condition = Some(text(sql, &tokens[position + 1..]));
-                break;
+            match token.kind {
+                LeftParen => depth += 1,
+                RightParen => depth = depth.saturating_sub(1),
+                _ if depth == 0 && token.is_word("WHERE") => {
+                    declaration.condition = Some(text(sql, &tokens[position + 1..]));
+                    break;
+                }
+                _ => {}
             }
         }
         declaration
@@ -338,7 +340,7 @@ impl Declaration {
 
 fn term(sql: &str, tokens: &[Token<'_>]) -> String {
     match tokens {
-        [rest @ .., last] if last.is("ASC") || last.is("DESC") => text(sql, rest),
+        [rest @ .., last] if last.is_word("ASC") || last.is_word("DESC") => text(sql, rest),
         all => text(sql, all),
     }
 }
@@ -347,7 +349,7 @@ fn text(sql: &str, tokens: &[Token<'_>]) -> String {
     let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else {
         return String::new();
     };
-    sql[first.start..last.start + last.text.len()].to_owned()
+    sql[first.start..last.end()].to_owned()
 }
 
 const CATALOGUE: &str = "

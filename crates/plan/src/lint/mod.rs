@@ -153,7 +153,7 @@ impl LintContext<'_> {
         let mentions = |condition: &str| {
             crate::statement::tokens(condition)
                 .iter()
-                .filter_map(|token| token.identifier())
+                .filter_map(|token| token.name())
                 .any(|name| {
                     structure.predicates.iter().any(|predicate| {
                         predicate.table.eq_ignore_ascii_case(&table.name)
