@@ -22,7 +22,7 @@ const LONGEST_CHUNK_LINE: usize = 4 << 10;
 /// First size of the buffer: most answers of an API, and little for a thousand users.
 const FIRST_SIZE: usize = 8 << 10;
 
-/// A larger buffer is given back before the next answer.
+/// A larger buffer is given back once an answer needed less than a quarter of it.
 const KEPT_SIZE: usize = 64 << 10;
 
 /// Why bytes are not an answer.
@@ -107,7 +107,7 @@ impl Inbox {
 
     /// Forgets the last answer; the next one answers a request of this method.
     pub(crate) fn begin(&mut self, method: &Method) {
-        if self.buffer.len() > KEPT_SIZE {
+        if self.buffer.len() > KEPT_SIZE && self.filled < self.buffer.len() / 4 {
             self.buffer.truncate(KEPT_SIZE);
             self.buffer.shrink_to_fit();
         }
@@ -697,12 +697,25 @@ mod tests {
     }
 
     #[test]
-    fn a_large_buffer_is_given_back() {
+    fn a_large_buffer_is_kept_while_it_is_needed_and_then_given_back() {
         let mut inbox = Inbox::new(1 << 20);
-        inbox.buffer.resize(1 << 20, 0);
-        inbox.begin(&Method::GET);
-        assert!(inbox.buffer.capacity() <= 2 * KEPT_SIZE);
-        assert!(!inbox.space().is_empty());
+        for (length, kept) in [(500_000, true), (500_000, true), (10, false)] {
+            let text = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+            let text = [text.as_bytes(), &vec![b'x'; length]].concat();
+            for piece in text.chunks(5000) {
+                let space = inbox.space();
+                let (now, later) = piece.split_at(piece.len().min(space.len()));
+                space[..now.len()].copy_from_slice(now);
+                inbox.advance(now.len()).unwrap();
+                if !later.is_empty() {
+                    inbox.space()[..later.len()].copy_from_slice(later);
+                    inbox.advance(later.len()).unwrap();
+                }
+            }
+            assert_eq!(inbox.reply().body().len(), length);
+            inbox.begin(&Method::GET);
+            assert_eq!(inbox.buffer.capacity() > 2 * KEPT_SIZE, kept, "{length}");
+        }
     }
 
     /// An answer in one of the framings, with the body it carries.
