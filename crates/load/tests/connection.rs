@@ -54,10 +54,10 @@ fn raw(serve: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> (SocketAddr,
     (address, accepted)
 }
 
-/// Reads one small request.
+/// Reads one small request; nothing when the connection has ended.
 fn receive(stream: &mut TcpStream) -> String {
     let mut request = [0; 4096];
-    let read = stream.read(&mut request).unwrap();
+    let read = stream.read(&mut request).unwrap_or(0);
     String::from_utf8_lossy(&request[..read]).into_owned()
 }
 

@@ -74,11 +74,10 @@ async fn a_stall_is_seen_from_the_intended_start_and_hidden_in_the_service_time(
     );
     let p95 = step.response.percentile(0.95).as_secs_f64();
     let p99 = step.response.percentile(0.99).as_secs_f64();
-    // Working off what queued up takes client and server some CPU, which users do wait for. In
-    // an unoptimised build beside other tests that is several times as long.
-    let above = if cfg!(debug_assertions) { 1.15 } else { 1.05 };
+    // Working off what queued up takes client and server some CPU, which users do wait for: 1 to
+    // 2 % in an unoptimised build.
     for (name, measured, truth) in [("p95", p95, 0.5), ("p99", p99, 0.9)] {
-        let within = 0.95 * truth..=above * truth;
+        let within = 0.95 * truth..=1.05 * truth;
         assert!(
             within.contains(&measured),
             "{name}: {measured} s, truth {truth} s"
