@@ -102,6 +102,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// A service has a few dozen statements, a filtered feed some variants of each.
 const STATEMENTS_KEPT: usize = 256;
+/// 64 MB, as SQLite writes it: a transaction that changes more pages than fit writes them
+/// to the log again and again. Memory is taken only as it is needed.
+const WRITER_CACHE: &str = "-65536";
 /// Rows that ANALYZE looks at per index when a connection closes (SQLite recommends 400).
 const ANALYSIS_LIMIT: u32 = 400;
 
@@ -139,7 +142,12 @@ impl Database {
             .pragma("mmap_size", "268435456")
             .pragma("temp_store", "MEMORY");
         let writer = pool(1)
-            .connect_with(options.clone().optimize_on_close(true, ANALYSIS_LIMIT))
+            .connect_with(
+                options
+                    .clone()
+                    .pragma("cache_size", WRITER_CACHE)
+                    .optimize_on_close(true, ANALYSIS_LIMIT),
+            )
             .await
             .map_err(failed)?;
         let readers = pool(readers)
