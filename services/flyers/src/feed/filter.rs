@@ -44,6 +44,10 @@ pub(super) fn read(params: &Params, categories: &Categories) -> Result<Asked, Pr
         );
     }
     let creator = params.integer("creator", &mut fields);
+    // Another list than the one asked for would be worse than none.
+    if params.get("filter").is_some_and(|filter| filter != "all") {
+        fields.insert("filter".to_owned(), "must be all".to_owned());
+    }
     no_faults(fields)?;
     let filter = Filter {
         categories,

@@ -37,7 +37,11 @@ const LARGEST_PAGE: i64 = 50;
 ///
 /// Live flyers, newest first, or nearest first with `near_me`. All filters combine.
 /// `page` counts up to 1000 flyers and gives links; `cursor` (start with it empty)
-/// continues after the last flyer shown, as deep as you like.
+/// continues after the last flyer shown, as deep as you like. The same list is at
+/// `/api/v1/flyers/`.
+///
+/// A search text of one or two letters has no index: it is looked for in one live flyer
+/// after the other, which takes longest where it is in none.
 #[utoipa::path(get, path = "/api/v1/flyers/feed/", params(
     ("page" = Option<i64>, Query, description = "Number of the page, from 1"),
     ("page_size" = Option<i64>, Query, description = "Flyers on a page, 20 by default, 50 at most"),
@@ -48,6 +52,7 @@ const LARGEST_PAGE: i64 = 50;
     ("lng" = Option<f64>, Query, description = "Where the caller is; with lat"),
     ("near_me" = Option<bool>, Query, description = "Only flyers within the radius, nearest first"),
     ("radius" = Option<f64>, Query, description = "Kilometres, 5 by default, 50 at most"),
+    ("filter" = Option<String>, Query, description = "all, which is the default"),
     ("creator" = Option<i64>, Query, description = "Only flyers of this user"),
 ), responses(
     (status = 200, description = "A page of flyers", body = Page<Card>),

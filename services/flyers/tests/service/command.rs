@@ -2,7 +2,7 @@
 
 use std::{
     net::TcpListener,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -162,27 +162,62 @@ fn a_seed_never_mixes_with_other_data() {
     assert!(said.contains("--replace"), "{said}");
 }
 
+/// Starts the service and waits until it is ready.
+fn serving(address: &str, url: &str, environment: &[(&str, &str)]) -> Child {
+    let service = flyers(&["serve"], &[("LISTEN", address), ("DATABASE_URL", url)])
+        .envs(environment.iter().copied())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while ureq::get(format!("http://{address}/ready")).call().is_err() {
+        assert!(
+            started.elapsed() < Duration::from_secs(20),
+            "it never was ready"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    service
+}
+
+fn send(signal: &str, service: &Child) {
+    let told = Command::new("kill")
+        .args([format!("-{signal}"), service.id().to_string()])
+        .status();
+    assert!(told.unwrap().success());
+}
+
+#[test]
+fn seed_000_a_slow_statement_is_logged_with_text_duration_and_route() {
+    let folder = tempfile::tempdir().unwrap();
+    let (address, url) = (free_port(), url(&folder, "f.db"));
+    let seeded = flyers(&["seed", "--scale", "5000"], &[("DATABASE_URL", &url)]).output();
+    assert_eq!(seeded.unwrap().status.code(), Some(0));
+    let environment = [("SLOW_STATEMENT_MS", "1"), ("LOG_FORMAT", "json")];
+    let service = serving(&address, &url, &environment);
+    let path = "api/v1/flyers/feed/?near_me=true&radius=50&lat=47.3769&lng=8.5417&search=de";
+    ureq::get(format!("http://{address}/{path}"))
+        .call()
+        .unwrap();
+    send("TERM", &service);
+    let said = String::from_utf8(service.wait_with_output().unwrap().stderr).unwrap();
+    let slow = said
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .find(|line| line.to_string().contains("flyers_live_place"))
+        .unwrap_or_else(|| panic!("no such line:\n{said}"));
+    let text = slow.to_string();
+    assert!(text.contains("GET /api/v1/flyers/feed/"), "{text}");
+    assert!(text.contains("_ms"), "{text}");
+    assert!(!text.contains("47.3769"), "no values: {text}");
+}
+
 #[test]
 fn a_signal_ends_the_service_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let (address, url) = (free_port(), url(&folder, "f.db"));
     for signal in ["TERM", "INT"] {
-        let mut service = flyers(&["serve"], &[("LISTEN", &address), ("DATABASE_URL", &url)])
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let started = Instant::now();
-        while ureq::get(format!("http://{address}/ready")).call().is_err() {
-            assert!(
-                started.elapsed() < Duration::from_secs(20),
-                "it never was ready"
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let told = Command::new("kill")
-            .args([format!("-{signal}"), service.id().to_string()])
-            .status();
-        assert!(told.unwrap().success());
+        let mut service = serving(&address, &url, &[("RUST_LOG", "off")]);
+        send(signal, &service);
         assert_eq!(service.wait().unwrap().code(), Some(0), "{signal}");
     }
     // The log was folded into the file: nothing lies beside it.

@@ -23,6 +23,7 @@ fn wrong_parameters_are_named() {
         ("near_me=1&lat=1&lng=1&radius=-1", "radius"),
         ("near_me=1&lat=1&lng=1&radius=51", "radius"),
         ("creator=x", "creator"),
+        ("filter=everything", "filter"),
     ] {
         let answer = service.get(&format!("/api/v1/flyers/feed/?{query}"));
         assert!(
