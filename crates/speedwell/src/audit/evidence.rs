@@ -14,7 +14,7 @@ use std::{
 use speedwell_plan::{Plan, Schema};
 use speedwell_sql::{Dialect, Fingerprint, Shape, Structure};
 use speedwell_trace::{
-    Detectors, Finding, FindingId, FindingKind, Proof, Statement, Suppressed, Thresholds,
+    Detectors, Finding, FindingId, FindingKind, Proof, Route, Statement, Suppressed, Thresholds,
 };
 
 use super::probe::Probe;
@@ -195,6 +195,25 @@ fn key(finding: &Finding) -> (FindingKind, String, Fingerprint) {
 
 fn strength(finding: &Finding) -> (Proof, u64, Duration) {
     (finding.proof, finding.count, finding.cost.time)
+}
+
+/// The distinct statements of a probe, each with one execution.
+fn distinct(probe: &Probe) -> BTreeMap<Fingerprint, &Statement> {
+    let statements = probe
+        .samples
+        .iter()
+        .flat_map(|sample| &sample.request.statements);
+    let mut distinct = BTreeMap::new();
+    for statement in statements {
+        distinct.entry(statement.fingerprint).or_insert(statement);
+    }
+    distinct
+}
+
+/// The route that the service reported for a probe.
+fn route_of(probe: &Probe) -> Route {
+    let first = probe.samples.first();
+    first.map_or_else(|| Route("*".into()), |sample| sample.request.route.clone())
 }
 
 /// The statements of a probe that have this fingerprint, request by request.

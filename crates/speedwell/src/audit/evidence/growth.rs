@@ -4,9 +4,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use speedwell_sql::{Fingerprint, Limit, shape};
-use speedwell_trace::{Cost, Finding, FindingId, FindingKind, Proof, Route, Statement, Suppressed};
+use speedwell_trace::{Cost, Finding, FindingId, FindingKind, Proof, Statement, Suppressed};
 
-use super::{Weighing, executions};
+use super::{Weighing, distinct, executions, route_of};
 use crate::{
     audit::probe::{Probe, Sample},
     growth::{exponent, median},
@@ -174,7 +174,7 @@ impl Weighing<'_> {
             if last < DEEP_ROWS {
                 continue;
             }
-            for statement in distinct(probe) {
+            for statement in distinct(probe).into_values() {
                 if shape(&statement.text, statement.dialect).offset != Some(Limit::Unknown) {
                     continue;
                 }
@@ -231,16 +231,6 @@ pub(super) fn time(probe: &Probe, fingerprint: Fingerprint) -> Option<Duration> 
         .min()
 }
 
-fn distinct(probe: &Probe) -> Vec<&Statement> {
-    let mut seen = BTreeMap::new();
-    for sample in &probe.samples {
-        for statement in &sample.request.statements {
-            seen.entry(statement.fingerprint).or_insert(statement);
-        }
-    }
-    seen.into_values().collect()
-}
-
 /// The deepest page that a probe asked for.
 fn deepest(probe: &Probe) -> Option<u64> {
     probe.samples.iter().filter_map(depth).max()
@@ -268,10 +258,7 @@ fn deep_offset(
     proof: Proof,
     evidence: Option<String>,
 ) -> Finding {
-    let route = probe.samples.first().map_or_else(
-        || Route::new("*", ""),
-        |sample| sample.request.route.clone(),
-    );
+    let route = route_of(probe);
     let function = statement.site.as_ref().map(|site| &*site.function);
     let kind = FindingKind::DeepOffset;
     Finding {

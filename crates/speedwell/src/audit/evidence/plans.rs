@@ -7,8 +7,9 @@ use speedwell_sql::Fingerprint;
 use speedwell_trace::{Cost, Finding, FindingId, FindingKind, Proof, Route, Statement};
 
 use super::{
-    Explained, Weighing,
+    Explained, Weighing, distinct,
     growth::{Growing, time},
+    route_of,
 };
 use crate::{audit::probe::Probe, config::BudgetSpec};
 
@@ -109,19 +110,6 @@ impl Weighing<'_> {
     }
 }
 
-/// The distinct statements of a probe, each with one execution.
-fn distinct(probe: &Probe) -> BTreeMap<Fingerprint, &Statement> {
-    let statements = probe
-        .samples
-        .iter()
-        .flat_map(|sample| &sample.request.statements);
-    let mut distinct = BTreeMap::new();
-    for statement in statements {
-        distinct.entry(statement.fingerprint).or_insert(statement);
-    }
-    distinct
-}
-
 fn finding(
     lint: Lint,
     (proof, growth): (Proof, Option<String>),
@@ -134,10 +122,7 @@ fn finding(
         LintKind::AutomaticIndex => FindingKind::AutomaticIndex,
         LintKind::UnusedIndex => FindingKind::UnusedIndex,
     };
-    let route = probe
-        .samples
-        .first()
-        .map_or_else(|| Route("*".into()), |sample| sample.request.route.clone());
+    let route = route_of(probe);
     let function = statement.site.as_ref().map(|site| &*site.function);
     let untried = lint
         .suggestion
