@@ -16,10 +16,11 @@ pub(crate) fn name_of(name: &Ident) -> String {
     }
 }
 
-/// The AND-ed predicates of `condition`. Those under `OR` are left out.
-pub(crate) fn conditions(condition: &Expr, resolve: &Resolve<'_>) -> Vec<Predicate> {
+/// The AND-ed predicates of `condition` in query block `block`. Those under `OR` are left out.
+pub(crate) fn conditions(condition: &Expr, block: usize, resolve: &Resolve<'_>) -> Vec<Predicate> {
     let mut found = Vec::new();
     Conditions {
+        block,
         resolve,
         found: &mut found,
     }
@@ -28,6 +29,7 @@ pub(crate) fn conditions(condition: &Expr, resolve: &Resolve<'_>) -> Vec<Predica
 }
 
 struct Conditions<'c, 'r> {
+    block: usize,
     resolve: &'c Resolve<'r>,
     found: &'c mut Vec<Predicate>,
 }
@@ -227,6 +229,7 @@ impl Conditions<'_, '_> {
                 column,
                 comparison,
                 operand,
+                block: self.block,
             });
         }
     }

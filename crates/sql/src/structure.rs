@@ -55,6 +55,9 @@ pub struct Predicate {
     pub comparison: Comparison,
     /// With what.
     pub operand: Operand,
+    /// The query block it stands in: a number of its own for the outermost query, each subquery
+    /// and each part of a `UNION`. Only predicates of one block narrow one search together.
+    pub block: usize,
 }
 
 /// One column of `ORDER BY` (or `GROUP BY`, when `Structure::grouped` says so).
@@ -78,6 +81,8 @@ pub struct Structure {
     /// `ORDER BY` of the outermost query, or its `GROUP BY` if it groups. Constants are left
     /// out; empty if any other term is not a plain column in the database's own order of nulls.
     pub order: Vec<OrderColumn>,
+    /// The query block of [`Structure::order`], as in [`Predicate::block`].
+    pub order_block: usize,
     /// Whether the outermost query groups.
     pub grouped: bool,
 }
@@ -163,6 +168,7 @@ mod tests {
                 column,
                 comparison,
                 operand,
+                ..
             } = predicate;
             let operand = match operand {
                 Operand::Placeholder => "?".to_owned(),
@@ -426,6 +432,41 @@ mod tests {
                 (columns.iter().map(|c| (*c).to_owned()).collect(), grouped),
                 "{sql}"
             );
+        }
+    }
+
+    #[test]
+    fn each_query_block_has_a_number_of_its_own() {
+        let blocks = |sql: &str| -> (Vec<usize>, usize) {
+            let structure = read(sql, Dialect::Sqlite);
+            let blocks = structure.predicates.iter().map(|p| p.block).collect();
+            (blocks, structure.order_block)
+        };
+        let cases: [(&str, &[usize], usize); 4] = [
+            (
+                "SELECT id FROM users WHERE id = 1 AND name = 'a' ORDER BY id",
+                &[0, 0],
+                0,
+            ),
+            (
+                "SELECT id FROM users WHERE id = 1 UNION SELECT id FROM users WHERE name = 'a'",
+                &[0, 1],
+                0,
+            ),
+            (
+                "WITH page AS (SELECT id FROM orders WHERE status = 'x')
+                 SELECT users.id FROM page JOIN users ON users.id = 3 ORDER BY users.name",
+                &[0, 1],
+                1,
+            ),
+            (
+                "SELECT id FROM users WHERE team_id = 1 AND id IN (SELECT user_id FROM orders WHERE status = 'x')",
+                &[0, 0, 1],
+                0,
+            ),
+        ];
+        for (sql, expected, order) in cases {
+            assert_eq!(blocks(sql), (expected.to_vec(), order), "{sql}");
         }
     }
 

@@ -26,6 +26,8 @@ struct Binding {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
     blocks: Vec<Vec<Binding>>,
+    /// The number of the innermost query block, see `Predicate::block`.
+    number: usize,
     /// Names of the common table expressions in sight.
     common: Vec<String>,
 }
@@ -43,6 +45,7 @@ pub(crate) struct Walk<'a> {
     dialect: Dialect,
     columns: &'a dyn Fn(&str) -> Vec<String>,
     found: Structure,
+    blocks_entered: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -56,6 +59,7 @@ impl<'a> Walk<'a> {
             dialect,
             columns,
             found: Structure::default(),
+            blocks_entered: 0,
         };
         walk.statement(statement, &Scope::default(), true);
         walk.found
@@ -220,6 +224,8 @@ impl<'a> Walk<'a> {
     fn block(&mut self, tables: &[TableWithJoins], outer: &Scope) -> Scope {
         let mut scope = outer.clone();
         scope.blocks.push(Vec::new());
+        scope.number = self.blocks_entered;
+        self.blocks_entered += 1;
         for table in tables {
             self.bind(table, &mut scope);
         }
@@ -367,6 +373,7 @@ impl<'a> Walk<'a> {
                     table: other,
                     column: column.to_owned(),
                 },
+                block: scope.number,
             });
         }
     }
@@ -374,7 +381,7 @@ impl<'a> Walk<'a> {
     /// Reads a condition: its predicates, and the queries inside it.
     fn filter(&mut self, condition: &Expr, scope: &Scope) {
         let resolve = |expr: &Expr| self.resolve(expr, scope);
-        let found = conditions(condition, &resolve);
+        let found = conditions(condition, scope.number, &resolve);
         self.found.predicates.extend(found);
         self.subqueries(condition, scope);
     }
@@ -457,6 +464,7 @@ impl<'a> Walk<'a> {
     }
 
     fn order_of_query(&mut self, query: &Query, select: &Select, scope: &Scope) {
+        self.found.order_block = scope.number;
         let (groups, modifiers) = match &select.group_by {
             GroupByExpr::Expressions(groups, modifiers) => (groups.as_slice(), modifiers.len()),
             GroupByExpr::All(_) => (&[][..], 1),
