@@ -84,7 +84,9 @@ fn phrase(detail: &str, names: &Names, subqueries: &BTreeSet<&str>) -> PlanNode 
     } else if let Some(name) = materialized(detail) {
         node.operation = Operation::Materialize;
         node.alias = Some(name.to_owned());
-    } else if detail.starts_with("SCAN ") && detail.contains("CONSTANT ROW") {
+    } else if detail.starts_with("SCAN ")
+        && (detail.contains("CONSTANT ROW") || detail.ends_with("-ROW VALUES CLAUSE"))
+    {
         node.operation = Operation::Constant;
     } else if let Some(rest) = detail.strip_prefix("SCAN ") {
         access(&mut node, rest, false, names, subqueries);
@@ -292,6 +294,7 @@ mod tests {
             ),
             ("SCAN CONSTANT ROW", O::Constant),
             ("SCAN 3 CONSTANT ROWS", O::Constant),
+            ("SCAN 2-ROW VALUES CLAUSE", O::Constant),
             ("SCAN j VIRTUAL TABLE INDEX 1:", O::TableFunction),
             ("SCAN page", O::Scan),
             ("MULTI-INDEX OR", O::Other),

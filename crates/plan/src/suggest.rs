@@ -33,48 +33,76 @@ impl fmt::Display for IndexSuggestion {
 
 /// The index on `table` that the statement asks for: columns compared with `=`, then the columns
 /// it is sorted by, or else one that is compared with `<` or `>`. `None` when there is nothing to
-/// index, or an index or primary key already begins so.
+/// index, or an index or primary key already begins so. Of several query blocks, each of which
+/// searches the table for itself, the first that no index serves decides.
 pub fn suggest(structure: &Structure, table: &str, schema: &Schema) -> Option<IndexSuggestion> {
     let table = schema.table(table).filter(|table| !table.virtual_table)?;
-    let wanted = Wanted::of(structure, table);
-    if wanted.columns().is_empty() || wanted.is_served(table) {
-        return None;
-    }
+    let searches = searches(structure, table);
+    let wanted = searches.iter().find(|wanted| !wanted.is_served(table))?;
     Some(wanted.suggestion(table))
 }
 
-/// What an index for one table of one statement has to offer.
+/// What each query block wants of the table; of one whose order is served already, the range too.
+fn searches(structure: &Structure, table: &Table) -> Vec<Wanted> {
+    let own = |name: &str| name.eq_ignore_ascii_case(&table.name);
+    let mut blocks: Vec<usize> = structure
+        .predicates
+        .iter()
+        .filter(|predicate| own(&predicate.table))
+        .map(|predicate| predicate.block)
+        .collect();
+    if structure.order.iter().any(|column| own(&column.table)) {
+        blocks.push(structure.order_block);
+    }
+    blocks.sort_unstable();
+    blocks.dedup();
+    let mut searches = Vec::new();
+    for block in blocks {
+        let predicates: Vec<&Predicate> = structure
+            .predicates
+            .iter()
+            .filter(|predicate| own(&predicate.table) && predicate.block == block)
+            .collect();
+        let order = if block == structure.order_block {
+            order(structure, table)
+        } else {
+            Vec::new()
+        };
+        if !order.is_empty() {
+            searches.push(Wanted::of(&predicates, order, table));
+        }
+        searches.push(Wanted::of(&predicates, Vec::new(), table));
+    }
+    searches.retain(|wanted| !wanted.columns().is_empty());
+    searches
+}
+
+/// What an index for one table of one query block has to offer.
 struct Wanted {
     /// Compared with `=` or `IN`, in the order of the table's columns: the same set gives the
     /// same index, in whatever order a statement names it.
     equal: Vec<String>,
     /// Sorted by, behind the columns compared.
     sorted: Vec<(String, bool)>,
-    /// Compared with `<`, `>`, or a prefix.
+    /// Compared with `<` or `>`.
     range: Option<String>,
 }
 
 impl Wanted {
-    fn of(structure: &Structure, table: &Table) -> Self {
-        let own: Vec<&Predicate> = structure
-            .predicates
-            .iter()
-            .filter(|predicate| predicate.table.eq_ignore_ascii_case(&table.name))
-            .collect();
-        let sorted = order(structure, table);
-        let mut equal = columns(table, &own, |predicate| {
+    fn of(own: &[&Predicate], sorted: Vec<(String, bool)>, table: &Table) -> Self {
+        let mut equal = columns(table, own, |predicate| {
             is_equality(predicate) && !is_join(predicate)
         });
         if equal.is_empty() && sorted.is_empty() {
             // The inner side of a join: found by what the outer side holds.
-            equal = columns(table, &own, |predicate| {
+            equal = columns(table, own, |predicate| {
                 is_equality(predicate) && is_join(predicate)
             });
         }
         if equal.is_empty() || sorted.is_empty() {
             // A list breaks the order of what follows it, so it is used where no order is wanted
             // or nothing else narrows the search.
-            let lists = columns(table, &own, |predicate| {
+            let lists = columns(table, own, |predicate| {
                 predicate.comparison == Comparison::In
             });
             equal.extend(
@@ -89,8 +117,10 @@ impl Wanted {
             .into_iter()
             .filter(|(name, _)| !equal.contains(name))
             .collect();
-        let range = columns(table, &own, |predicate| {
-            matches!(predicate.comparison, Comparison::Range | Comparison::Prefix)
+        // Not `LIKE`: SQLite serves it from an index of another collation only, and not when the
+        // pattern is bound.
+        let range = columns(table, own, |predicate| {
+            predicate.comparison == Comparison::Range
         })
         .into_iter()
         .find(|name| !equal.contains(name))
@@ -187,19 +217,34 @@ impl Wanted {
         }
     }
 
+    /// `An index on (a, b) finds the rows by a and gives them in the order of b.`
     fn reason(&self) -> String {
-        let mut parts = Vec::new();
-        if !self.equal.is_empty() {
-            parts.push(format!("{} compared with =", and(&self.equal)));
+        let columns: Vec<String> = self.columns().into_iter().map(|(name, _)| name).collect();
+        let sorted: Vec<String> = self.sorted.iter().map(|(name, _)| name.clone()).collect();
+        let mut duties = Vec::new();
+        match (self.equal.as_slice(), &self.range) {
+            ([], None) => {}
+            ([], Some(range)) => duties.push(format!("finds the rows by a range of {range}")),
+            (equal, None) => duties.push(format!("finds the rows by {}", and(equal))),
+            (equal, Some(range)) => {
+                duties.push(format!(
+                    "finds the rows by {} and a range of {range}",
+                    and(equal)
+                ));
+            }
         }
-        if !self.sorted.is_empty() {
-            let names: Vec<String> = self.sorted.iter().map(|(name, _)| name.clone()).collect();
-            parts.push(format!("rows wanted in the order of {}", and(&names)));
+        match (duties.is_empty(), sorted.is_empty()) {
+            (_, true) => {}
+            (true, false) => {
+                duties.push(format!("gives the rows in the order of {}", and(&sorted)))
+            }
+            (false, false) => duties.push(format!("gives them in the order of {}", and(&sorted))),
         }
-        if let Some(name) = &self.range {
-            parts.push(format!("{name} compared with a range"));
-        }
-        parts.join(", then ")
+        format!(
+            "An index on ({}) {}.",
+            columns.join(", "),
+            duties.join(" and ")
+        )
     }
 }
 

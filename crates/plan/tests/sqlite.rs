@@ -419,6 +419,129 @@ async fn suggestions_put_equality_first_then_order_and_leave_out_what_exists() {
 }
 
 #[tokio::test]
+async fn each_search_of_a_table_gets_an_index_of_its_own() {
+    let mut scratch = Scratch::new().await;
+    let cases = [
+        // The other part of the UNION has its index already.
+        (
+            "SELECT id FROM flyers WHERE creator_id = ? UNION ALL SELECT id FROM flyers WHERE title = ?",
+            Some("CREATE INDEX flyers_title_idx ON flyers (title)"),
+        ),
+        (
+            "DELETE FROM images WHERE id IN (SELECT id FROM images WHERE \"order\" = ?)",
+            Some("CREATE INDEX images_order_idx ON images (\"order\")"),
+        ),
+        // The order is that of the primary key, so it is the range that needs one.
+        (
+            "SELECT id FROM flyers WHERE created_at > ? ORDER BY id DESC",
+            Some("CREATE INDEX flyers_created_at_idx ON flyers (created_at)"),
+        ),
+        // SQLite would not use a plain index for LIKE.
+        ("SELECT id FROM flyers WHERE title LIKE ? LIMIT 20", None),
+        ("SELECT id FROM flyers WHERE title LIKE 'a%'", None),
+    ];
+    for (sql, ddl) in cases {
+        let lints = scratch.lints(sql).await;
+        let [lint] = &lints[..] else {
+            panic!("{sql}: {lints:#?}");
+        };
+        let suggested = lint.suggestion.as_ref().map(|suggestion| &*suggestion.ddl);
+        assert_eq!(suggested, ddl, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_limit_in_the_select_list_bounds_nothing() {
+    let mut scratch = Scratch::new().await;
+    let picture =
+        "SELECT (SELECT i.id FROM images i WHERE i.flyer_id = f.id LIMIT 1) FROM flyers f";
+    scratch
+        .assert_fault(
+            &format!("{picture} WHERE f.title = ? ORDER BY f.latitude, f.longitude"),
+            FullScan,
+            "flyers",
+            Likely,
+        )
+        .await;
+    scratch
+        .assert_healthy(&format!(
+            "{picture} WHERE f.is_active = 1 ORDER BY f.created_at DESC, f.id DESC LIMIT 20"
+        ))
+        .await;
+    scratch
+        .assert_healthy(
+            "WITH page AS (SELECT id FROM flyers WHERE is_active = 1 ORDER BY created_at DESC LIMIT ?)
+             SELECT page.id, i.id FROM page JOIN images i ON i.flyer_id = page.id ORDER BY page.id",
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn odd_statements_that_are_healthy_have_no_lint() {
+    let mut scratch = Scratch::new().await;
+    for sql in [
+        "VALUES (1), (2)",
+        "WITH v (id) AS (VALUES (1), (2)) SELECT f.id FROM v JOIN flyers f ON f.id = v.id ORDER BY f.title",
+        "SELECT id FROM flyers WHERE creator_id = ? OR id = ?",
+        "SELECT id FROM flyers WHERE creator_id = ? UNION SELECT flyer_id FROM favorites WHERE user_id = ? ORDER BY 1",
+        "SELECT id FROM users WHERE EXISTS (SELECT 1 FROM flyers WHERE creator_id = users.id) AND id > ? LIMIT 20",
+        "SELECT * FROM favorites WHERE user_id = ? ORDER BY flyer_id",
+        "SELECT id FROM notes WHERE lower(body) = ? ORDER BY written_at",
+        "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rank LIMIT 20",
+        "INSERT INTO images (flyer_id) SELECT id FROM flyers WHERE creator_id = ?",
+        "INSERT INTO users (email) VALUES (?) ON CONFLICT (email) DO UPDATE SET name = excluded.name",
+        "UPDATE flyers SET title = u.name FROM users u WHERE u.id = flyers.creator_id AND flyers.id = ?",
+        "DELETE FROM flyers WHERE id = ?",
+        "WITH RECURSIVE up (id) AS (
+             SELECT id FROM flyers WHERE id = ?
+             UNION ALL SELECT f.creator_id FROM flyers f JOIN up ON f.id = up.id)
+         SELECT id FROM up",
+    ] {
+        scratch.assert_healthy(sql).await;
+    }
+}
+
+#[tokio::test]
+async fn lints_are_written_in_sentences() {
+    let mut scratch = Scratch::new().await;
+    let mut lints = Vec::new();
+    for sql in [
+        "SELECT id FROM flyers WHERE title = ? ORDER BY category LIMIT 20",
+        "SELECT id FROM flyers WHERE created_at < ? AND category = ?",
+        "SELECT id FROM notes WHERE is_open = ? ORDER BY written_at DESC LIMIT 20",
+        "SELECT count(*) FROM users WHERE upper(email) = ?",
+        "SELECT c.slug, f.id FROM categories c JOIN flyers f ON f.category = c.slug",
+    ] {
+        lints.extend(scratch.lints(sql).await);
+    }
+    let plan = scratch.plan("SELECT id FROM users WHERE id = 1").await;
+    lints.extend(unused_indexes(&scratch.schema, &[&plan]));
+    let is_sentence =
+        |text: &str| text.starts_with(|c: char| c.is_uppercase()) && text.ends_with('.');
+    for lint in &lints {
+        let reason = lint
+            .suggestion
+            .as_ref()
+            .map(|suggestion| &suggestion.reason);
+        for text in lint.evidence.iter().chain([&lint.summary]).chain(reason) {
+            assert!(is_sentence(text), "{text}");
+        }
+    }
+    let reasons: Vec<_> = lints
+        .iter()
+        .filter_map(|lint| Some(lint.suggestion.as_ref()?.reason.as_str()))
+        .collect();
+    insta::assert_snapshot!(reasons.join("\n"), @r"
+    An index on (title, category) finds the rows by title and gives them in the order of category.
+    An index on (title, category) finds the rows by title and gives them in the order of category.
+    An index on (category, created_at) finds the rows by category and a range of created_at.
+    An index on (is_open, written_at) finds the rows by is_open and gives them in the order of written_at.
+    An index on (is_open, written_at) finds the rows by is_open and gives them in the order of written_at.
+    An index on (category) finds the rows by category.
+    ");
+}
+
+#[tokio::test]
 async fn a_suggested_index_makes_the_fault_go_away() {
     let mut scratch = Scratch::new().await;
     for sql in [

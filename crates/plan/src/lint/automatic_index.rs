@@ -45,7 +45,7 @@ impl Fault for AutomaticIndex {
 
     fn sentence(&self) -> String {
         let Self { table, columns, .. } = self;
-        format!("an index on {table} ({columns}) is built for this statement and thrown away")
+        format!("An index on {table} ({columns}) is built for this statement and thrown away.")
     }
 
     fn detail(&self) -> &str {

@@ -20,7 +20,7 @@ impl Fault for FullScan {
         blocks(context.plan)
             .into_iter()
             .flat_map(|block| {
-                (0..block.len()).filter_map(move |position| in_block(context, block, position))
+                (0..block.nodes.len()).filter_map(move |at| in_block(context, block, at))
             })
             .collect()
     }
@@ -39,9 +39,9 @@ impl Fault for FullScan {
 
     fn sentence(&self) -> String {
         match &self.index {
-            None => format!("every row of {} is read to find some of them", self.table),
+            None => format!("Every row of {} is read to find some of them.", self.table),
             Some(index) => format!(
-                "every entry of {index} is read to find some rows of {}",
+                "Every entry of {index} is read to find some rows of {}.",
                 self.table
             ),
         }
@@ -54,19 +54,33 @@ impl Fault for FullScan {
 
 /// The steps of each query block. The parts of a `MULTI-INDEX OR` count as blocks too: they hold
 /// lookups only.
-fn blocks(plan: &Plan) -> Vec<&[PlanNode]> {
-    let inner = plan.walk().map(|node| node.children.as_slice());
-    std::iter::once(plan.nodes.as_slice())
+fn blocks(plan: &Plan) -> Vec<Block<'_>> {
+    let inner = plan.walk().map(|node| Block {
+        nodes: &node.children,
+        outermost: false,
+    });
+    let outermost = Block {
+        nodes: &plan.nodes,
+        outermost: true,
+    };
+    std::iter::once(outermost)
         .chain(inner)
-        .filter(|block| !block.is_empty())
+        .filter(|block| !block.nodes.is_empty())
         .collect()
 }
 
-fn in_block(context: &LintContext<'_>, block: &[PlanNode], position: usize) -> Option<FullScan> {
-    let node = &block[position];
+/// The steps of one query block.
+#[derive(Clone, Copy)]
+struct Block<'a> {
+    nodes: &'a [PlanNode],
+    outermost: bool,
+}
+
+fn in_block(context: &LintContext<'_>, block: Block<'_>, position: usize) -> Option<FullScan> {
+    let node = &block.nodes[position];
     let table = node.table.as_deref().filter(|table| context.grows(table))?;
     let certainty = certainty(context, block, node)?;
-    let inner = block[..position].iter().any(reads_rows);
+    let inner = block.nodes[..position].iter().any(reads_rows);
     filters(context, table, inner).then(|| FullScan {
         table: table.to_owned(),
         index: node.index.clone(),
@@ -76,13 +90,13 @@ fn in_block(context: &LintContext<'_>, block: &[PlanNode], position: usize) -> O
 }
 
 /// How sure it is that the step reads everything; `None` if it does not.
-fn certainty(context: &LintContext<'_>, block: &[PlanNode], node: &PlanNode) -> Option<Certainty> {
+fn certainty(context: &LintContext<'_>, block: Block<'_>, node: &PlanNode) -> Option<Certainty> {
     let sorts = |node: &PlanNode| {
         use SortReason::{Group, Order};
         matches!(node.operation, Operation::Sort(Order | Group))
     };
     // A sort needs all rows before it gives the first, so that no LIMIT stops the walk below it.
-    let stops = context.has_limit() && !block.iter().any(sorts);
+    let stops = context.has_limit(block.outermost) && !block.nodes.iter().any(sorts);
     match node.operation {
         Operation::IndexWalk if stops => None,
         Operation::IndexWalk if node.covering => Some(Certainty::Possible),

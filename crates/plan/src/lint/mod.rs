@@ -117,18 +117,24 @@ impl LintContext<'_> {
         (self.growing)(table)
     }
 
-    /// Whether a `LIMIT` may stop a walk early.
-    fn has_limit(&self) -> bool {
-        self.shape.limit.is_some() || self.shape.nested_limit
+    /// Whether a `LIMIT` may stop a walk early. `outermost`: a walk of the outermost query, which
+    /// the limit of a subquery in its select list does not stop.
+    fn has_limit(&self, outermost: bool) -> bool {
+        let inner = if outermost {
+            self.shape.source_limit
+        } else {
+            self.shape.nested_limit
+        };
+        self.shape.limit.is_some() || inner
     }
 
     fn lint<F: Fault>(&self, fault: &F) -> Lint {
-        let mut evidence = vec![format!("the plan says: {}", fault.detail())];
+        let mut evidence = vec![format!("The plan says: {}.", fault.detail())];
         if let Some(table) = self.schema.table(fault.table()) {
             evidence.extend(
                 table
                     .rows
-                    .map(|rows| format!("{} holds {rows} rows", table.name)),
+                    .map(|rows| format!("Table {} holds {}.", table.name, rows_in_words(rows))),
             );
             evidence.extend(self.unmatched_partial_indexes(table));
         }
@@ -174,11 +180,42 @@ impl LintContext<'_> {
             .filter(|(_, condition)| mentions(condition))
             .map(|(index, condition)| {
                 format!(
-                    "index {} holds only rows WHERE {condition}, and is used only by statements \
-                     that say exactly that: a parameter or another way to write it does not match",
+                    "Index {} holds only rows WHERE {condition}, and is used only by statements \
+                     that say exactly that: a parameter or another way to write it does not match.",
                     index.name
                 )
             })
             .collect()
+    }
+}
+
+/// `1 row`, `12,345 rows`.
+fn rows_in_words(rows: u64) -> String {
+    let digits = rows.to_string();
+    let mut number = String::with_capacity(digits.len() + digits.len() / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position) % 3 == 0 {
+            number.push(',');
+        }
+        number.push(digit);
+    }
+    format!("{number} {}", if rows == 1 { "row" } else { "rows" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_rows_are_easy_to_read() {
+        for (rows, words) in [
+            (0, "0 rows"),
+            (1, "1 row"),
+            (999, "999 rows"),
+            (1_000, "1,000 rows"),
+            (1_234_567, "1,234,567 rows"),
+        ] {
+            assert_eq!(rows_in_words(rows), words);
+        }
     }
 }

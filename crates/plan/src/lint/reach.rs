@@ -140,7 +140,7 @@ impl<'a> Walk<'a> {
 
     /// The rows of a subquery or common table expression.
     fn subquery(&mut self, node: &'a PlanNode) -> Reached<'a> {
-        if self.context.shape.nested_limit {
+        if self.is_capped() {
             self.listed = true;
             return Reached {
                 reach: Reach::Bounded,
@@ -161,6 +161,16 @@ impl<'a> Walk<'a> {
                 reach: Reach::Range,
                 table: None,
             },
+        }
+    }
+
+    /// Whether a `LIMIT` bounds the rows of a subquery that this block reads.
+    fn is_capped(&self) -> bool {
+        let shape = self.context.shape;
+        if self.correlated {
+            shape.nested_limit
+        } else {
+            shape.source_limit
         }
     }
 
@@ -199,7 +209,7 @@ impl<'a> Walk<'a> {
             lists.map(|list| self.inside(&list.children).reach).max()
         };
         let from_subquery = |reach: Reach| {
-            if self.context.shape.nested_limit {
+            if self.is_capped() {
                 Reach::Bounded
             } else {
                 reach

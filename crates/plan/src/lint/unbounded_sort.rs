@@ -34,8 +34,8 @@ impl Fault for UnboundedSort {
 
     fn sentence(&self) -> String {
         let rows = match self.reach {
-            Reach::Open => format!("all matching rows of {}", self.table),
-            Reach::Range | Reach::Bounded => format!("some rows of {}", self.table),
+            Reach::Open => format!("All matching rows of {}", self.table),
+            Reach::Range | Reach::Bounded => format!("Some rows of {}", self.table),
         };
         let why = match self.reason {
             SortReason::Order => "are sorted before the first one is returned",
@@ -45,7 +45,7 @@ impl Fault for UnboundedSort {
             SortReason::Aggregate => "are sorted inside an aggregate",
             SortReason::Other => "are put into a temporary b-tree",
         };
-        format!("{rows} {why}")
+        format!("{rows} {why}.")
     }
 
     fn detail(&self) -> &str {
@@ -88,7 +88,7 @@ fn sorted(
         (Reach::Bounded, _) => return None,
         (Reach::Range, _) => Certainty::Possible,
         // Duplicates are dropped as rows come, so that a LIMIT may stop it early.
-        (Reach::Open, SortReason::Distinct) if context.has_limit() => Certainty::Possible,
+        (Reach::Open, SortReason::Distinct) if context.has_limit(false) => Certainty::Possible,
         (Reach::Open, SortReason::OrderTail | SortReason::Aggregate | SortReason::Other) => {
             Certainty::Possible
         }

@@ -52,12 +52,15 @@ fn lint(table: &Table, index: &Index, plans: usize) -> Lint {
         .map(|column| column.name.as_str())
         .collect();
     let mut evidence = vec![
-        format!("it is not in any of the {plans} plans of the observed statements"),
-        "every insert and many updates of the table write to it".to_owned(),
+        match plans {
+            1 => "It is not in the plan of the one observed statement.".to_owned(),
+            _ => format!("It is not in any of the {plans} plans of the observed statements."),
+        },
+        "Every insert and many updates of the table write to it.".to_owned(),
     ];
     if let Some(condition) = &index.partial {
         evidence.push(format!(
-            "it holds only rows WHERE {condition}, and only statements that say exactly that can use it"
+            "It holds only rows WHERE {condition}, and only statements that say exactly that can use it."
         ));
     }
     Lint {
@@ -66,7 +69,7 @@ fn lint(table: &Table, index: &Index, plans: usize) -> Lint {
         index: Some(index.name.clone()),
         certainty: Certainty::Possible,
         summary: format!(
-            "index {} on {} ({}) is used by no observed statement",
+            "Index {} on {} ({}) is used by no observed statement.",
             index.name,
             table.name,
             columns.join(", ")
