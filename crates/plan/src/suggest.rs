@@ -233,12 +233,13 @@ impl Wanted {
                 ));
             }
         }
-        match (duties.is_empty(), sorted.is_empty()) {
-            (_, true) => {}
-            (true, false) => {
-                duties.push(format!("gives the rows in the order of {}", and(&sorted)))
-            }
-            (false, false) => duties.push(format!("gives them in the order of {}", and(&sorted))),
+        if !sorted.is_empty() {
+            let rows = if duties.is_empty() {
+                "the rows"
+            } else {
+                "them"
+            };
+            duties.push(format!("gives {rows} in the order of {}", and(&sorted)));
         }
         format!(
             "An index on ({}) {}.",

@@ -194,7 +194,7 @@ fn rows_in_words(rows: u64) -> String {
     let digits = rows.to_string();
     let mut number = String::with_capacity(digits.len() + digits.len() / 3);
     for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position) % 3 == 0 {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
             number.push(',');
         }
         number.push(digit);
