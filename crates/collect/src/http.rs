@@ -148,18 +148,16 @@ async fn receive(
             None => Refusal::Malformed(format!("the body broke off: {error}")),
         })?
         .to_bytes();
-    let work = {
-        let (shared, large) = (Arc::clone(shared), gzip || body.len() > LARGE);
-        (
-            move || decode(&body, gzip, max).map(|export| shared.add(export)),
-            large,
-        )
-    };
-    let taken = match work {
-        (work, false) => work(),
-        (work, true) => tokio::task::spawn_blocking(work)
+    let large = gzip || body.len() > LARGE;
+    let decoder = Arc::clone(shared);
+    let work = move || decode(&body, gzip, max).map(|export| decoder.add(export));
+    let taken = if large {
+        let _permit = shared.decoding.acquire().await;
+        tokio::task::spawn_blocking(work)
             .await
-            .map_err(|error| Refusal::Malformed(format!("the body could not be read: {error}")))?,
+            .map_err(|error| Refusal::Malformed(format!("the body could not be read: {error}")))?
+    } else {
+        work()
     };
     taken.map_err(|refused| (refused, max).into())
 }

@@ -5,6 +5,7 @@ mod decode;
 mod error;
 mod http;
 mod limits;
+mod measure;
 mod receiver;
 mod span;
 mod store;

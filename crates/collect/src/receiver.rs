@@ -21,6 +21,8 @@ use crate::{CollectError, Counters, Limits, http, span::Reader, store::Store};
 
 /// Bodies in memory at a time.
 const BODIES: usize = 16;
+/// Bodies unpacked and decoded at a time: each may take several times the size that it was sent in.
+const DECODED: usize = 2;
 /// How long open connections may finish their answer when the receiver shuts down.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -49,6 +51,7 @@ pub(crate) struct Shared {
     arrived: Notify,
     pub(crate) max_body: usize,
     pub(crate) bodies: Semaphore,
+    pub(crate) decoding: Semaphore,
 }
 
 impl Shared {
@@ -112,6 +115,7 @@ impl Receiver {
             reader: Reader::new(),
             arrived: Notify::new(),
             bodies: Semaphore::new(BODIES),
+            decoding: Semaphore::new(DECODED),
         });
         let (stop, stopped) = watch::channel(false);
         let listening = tokio::spawn(listen(listener, Arc::clone(&shared), stopped));
