@@ -37,6 +37,8 @@ struct List {
 
 const SORT: &[&str] = &["USE TEMP B-TREE FOR ORDER BY"];
 const TIES: &[&str] = &["USE TEMP B-TREE FOR LAST 2 TERMS OF ORDER BY"];
+/// The arms of a union sort ties of one moment, each by all its columns.
+const TIES_OF_UNION: &[&str] = &["USE TEMP B-TREE FOR LAST"];
 const RECENT: CursorKey = CursorKey::Recent(1_700_000_000_000_000, 500);
 const LOCATED: CursorKey = CursorKey::Located(1_700_000_000_000_000, 0x3e50_0000_0000_0000, 500);
 const NEAREST: CursorKey = CursorKey::Near(0x3e50_0000_0000_0000, 1_700_000_000_000_000, 500);
@@ -195,6 +197,33 @@ fn lists(now: DateTime<Utc>) -> Vec<List> {
             in_categories(&creator, &[1]),
             &[OF_CREATOR],
             &[],
+        ),
+        recent(
+            "creator, few hits",
+            searching(&creator, index()),
+            &[OF_CREATOR, "SCAN flyer_search VIRTUAL TABLE"],
+            &[],
+        ),
+        recent(
+            "own, few hits",
+            searching(&own, index()),
+            &[OF_OWNER, "SCAN flyer_search VIRTUAL TABLE"],
+            &[],
+        ),
+        nearest(
+            "own, near me",
+            own.clone(),
+            // The place is not in the index of the owner's flyers.
+            &["SEARCH w USING INDEX flyers_creator_recent (creator_id=?"],
+        ),
+        from_a_place(
+            "categories with distance",
+            in_categories(&live, &[1, 5, 7]),
+            &[
+                "MERGE (UNION)",
+                "SEARCH c USING COVERING INDEX flyer_categories_live (category_id=?",
+            ],
+            TIES_OF_UNION,
         ),
         recent(
             "creator, search",
