@@ -11,6 +11,7 @@ use service_kit::{
 };
 
 use crate::app::State;
+use unicode_normalization::UnicodeNormalization as _;
 
 const INSERT_USER: &str = "
 INSERT INTO users (email, username, password_hash, created_at, updated_at)
@@ -152,9 +153,10 @@ fn required(login: Login) -> Result<(String, String), Problem> {
     }
 }
 
-/// Addresses are stored and looked up in this form.
+/// Addresses are stored and looked up in this form: case does not count, nor how the
+/// keyboard composes an accent.
 fn folded(email: String) -> String {
-    email.trim().to_lowercase()
+    email.trim().to_lowercase().nfc().collect()
 }
 
 /// A registration with nothing left to complain about.

@@ -19,6 +19,9 @@ fn an_account_is_made_once_and_signs_in() {
 
     let login = service.post("/api/v1/auth/login/", &again).expect(200);
     assert_eq!(login["user_id"], id);
+    service.register("j\u{f6}rg@example.org");
+    let decomposed = json!({ "email": "JO\u{308}RG@example.org", "password": "Abcdefg1" });
+    assert_eq!(service.post("/api/auth/register", &decomposed).status, 409);
     assert!(login["profile_id"].is_i64());
 
     let profile = service
@@ -27,7 +30,7 @@ fn an_account_is_made_once_and_signs_in() {
     assert_eq!(profile["name"], "ann.meier");
     assert_eq!(profile["flyer_count"], 0);
     let privacy = service.execute("UPDATE privacy_settings SET updated_at = created_at");
-    assert_eq!(privacy, 1, "made together with the user");
+    assert_eq!(privacy, 2, "made together with each user");
 }
 
 #[test]
