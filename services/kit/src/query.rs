@@ -57,7 +57,7 @@ impl Params {
         Some(value)
     }
 
-    /// `true`/`1` or `false`/`0`; a fault goes to `fields`.
+    /// `true`, `1`, `yes` or `false`, `0`, `no`; absent means false. A fault goes to `fields`.
     pub fn flag(&self, name: &str, fields: &mut Fields) -> bool {
         match self.get(name).map(str::to_ascii_lowercase).as_deref() {
             Some("true" | "1" | "yes") => true,

@@ -196,6 +196,22 @@ fn the_service_tells_about_itself() {
         "{metrics}"
     );
     assert!(metrics.contains(r#"db_pool_connections{pool="writer"} 1"#));
+    for unknown in ["/a", "/b", "/api/v1/c/"] {
+        service.get(unknown);
+    }
+    let metrics = service.get("/metrics");
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(metrics.headers["content-type"], kind);
+    for line in [
+        "# TYPE http_request_duration_seconds histogram",
+        r#"http_request_duration_seconds_count{route="GET /api/v1/categories/"} 1"#,
+        r#"http_request_duration_seconds_bucket{le="0.2",route="GET /api/v1/categories/"}"#,
+        r#"db_pool_idle_connections{pool="writer"} 1"#,
+        r#"http_requests_total{route="GET (no route)",status="404"} 3"#,
+    ] {
+        assert!(metrics.text.contains(line), "{line}\n{}", metrics.text);
+    }
+    assert!(metrics.text.ends_with("# EOF\n"));
     let known = service.get_with("/health", &[("x-request-id", "abc-1")]);
     assert_eq!(known.headers["x-request-id"], "abc-1");
     let odd = service.get_with("/health", &[("x-request-id", "a b")]);

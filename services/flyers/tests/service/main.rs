@@ -14,4 +14,5 @@ mod plans;
 mod rules;
 mod running;
 mod seeding;
+mod speed;
 mod statements;
