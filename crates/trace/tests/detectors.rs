@@ -265,6 +265,40 @@ fn the_same_read_with_the_same_value_is_repeated() {
 }
 
 #[test]
+fn many_values_read_twice_are_one_finding() {
+    let seen = look(request("/").each(6, |made, number| made.read_with(CHILD, number % 3)));
+    let finding = only(&seen, FindingKind::Repeated);
+    assert_eq!((finding.count, finding.cost.statements), (6, 3));
+    assert_eq!(
+        finding.summary,
+        "One read ran 6 times in one request with only 3 different values; 1.50 ms of 3.00 ms could \
+         be spared."
+    );
+}
+
+#[test]
+fn retries_after_failures_are_no_loop() {
+    let failed = || Statement {
+        failed: true,
+        ..statement(CHILD)
+    };
+    let made = request("/").each(6, |made, _| made.run(failed()));
+    let seen = look(made.read(CHILD, 3));
+    assert!(seen.findings.is_empty(), "{:#?}", seen.findings);
+}
+
+#[test]
+fn a_count_of_a_joined_table_is_not_that_of_the_page() {
+    let page = "SELECT b.id, a.name FROM books b JOIN authors a ON a.id = b.author_id LIMIT 20";
+    let seen = |count| look(request("/").read(count, 1).read(page, 20));
+    assert!(seen("SELECT COUNT(*) FROM authors").findings.is_empty());
+    only(
+        &seen("SELECT COUNT(*) FROM books"),
+        FindingKind::CountPerPage,
+    );
+}
+
+#[test]
 fn a_write_in_between_justifies_reading_again() {
     let made = |write: &str| {
         request("/")

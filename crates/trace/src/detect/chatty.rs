@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::{
     Detector, View,
-    wording::{beginning, times},
+    wording::{beginning, number, rows as in_rows, times},
 };
 use crate::{Cost, Finding, FindingKind, Observation, Proof};
 
@@ -52,7 +52,11 @@ fn statements(view: &View<'_>) -> Option<Finding> {
             rows: 0,
             time: view.time(&work),
         },
-        summary: format!("{count} statements ran; the budget is {limit}."),
+        summary: format!(
+            "{} statements ran; the budget is {}.",
+            number(count),
+            number(limit)
+        ),
         evidence: shapes
             .iter()
             .take(3)
@@ -89,9 +93,14 @@ fn rows(view: &View<'_>) -> Option<Finding> {
             rows: fetched - limit,
             time: view.request.database_time(),
         },
-        summary: format!("{fetched} rows were fetched; the budget is {limit}."),
+        summary: format!(
+            "{} rows were fetched; the budget is {}.",
+            number(fetched),
+            number(limit)
+        ),
         evidence: vec![format!(
-            "{rows} of them came from: {}",
+            "{} came from: {}",
+            in_rows(rows),
             beginning(&view.text(place), 120)
         )],
         remedy: "Limit the list, or let the database count or add up what the answer shows only \

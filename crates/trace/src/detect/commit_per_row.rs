@@ -4,7 +4,7 @@ use speedwell_sql::Kind;
 
 use super::{
     Detector, View,
-    wording::millis,
+    wording::{millis, number, times},
     write_loop::{is_single_write, name},
 };
 use crate::{Cost, Finding, FindingKind, Observation, Proof};
@@ -38,11 +38,11 @@ impl Detector for CommitPerRow {
                     time,
                 },
                 summary: format!(
-                    "One {} ran {count} times, and {} of the {} gaps between them hold a COMMIT; \
-                     {} in all.",
+                    "One {} ran {}, and {} of the {} gaps between them hold a COMMIT; {} in all.",
                     name(view, group.runs[0]),
-                    commits.len(),
-                    count - 1,
+                    times(count),
+                    number(commits.len() as u64),
+                    number(count - 1),
                     millis(time)
                 ),
                 evidence: vec![

@@ -3,7 +3,7 @@
 use speedwell_sql::{Kind, Limit, Shape};
 
 use super::{
-    Detector, View,
+    Detector, Run, View,
     wording::{beginning, millis},
 };
 use crate::{Cost, Finding, FindingKind, Observation, Proof};
@@ -19,7 +19,7 @@ impl Detector for CountPerPage {
     fn inspect(&self, view: &View<'_>, out: &mut Observation) {
         for group in view.groups_of(is_full_count) {
             let count = group.runs[0];
-            let Some(page) = page_of_same_table(view, &view.runs[count].shape) else {
+            let Some(page) = page_of_same_table(view, &view.runs[count]) else {
                 continue;
             };
             let time = view.time(&group.runs);
@@ -54,17 +54,32 @@ fn is_full_count(shape: &Shape) -> bool {
     shape.kind == Kind::Select && shape.counts && shape.single_row && !shape.nested_limit
 }
 
-fn page_of_same_table(view: &View<'_>, count: &Shape) -> Option<usize> {
-    let is_page = |shape: &Shape| {
+fn page_of_same_table(view: &View<'_>, count: &Run<'_>) -> Option<usize> {
+    let is_page = |run: &Run<'_>| {
+        let shape = &run.shape;
         shape.kind == Kind::Select
             && !shape.single_row
             && !matches!(shape.limit, None | Some(Limit::Literal(0 | 1)))
-            && shape
-                .tables
-                .iter()
-                .any(|table| count.tables.contains(table))
+            && read_same_table(run, count)
     };
     view.work()
-        .find(|(_, run)| is_page(&run.shape))
+        .find(|(_, run)| is_page(run))
         .map(|(place, _)| place)
+}
+
+/// Whether both go through one table: the first that they name, because those joined to it only
+/// add to its rows. If that is not known, any table that both name.
+fn read_same_table(page: &Run<'_>, count: &Run<'_>) -> bool {
+    if !(page.shape.tables.iter()).any(|table| count.shape.tables.contains(table)) {
+        return false;
+    }
+    match (first_table(page), first_table(count)) {
+        (Some(page), Some(count)) => page == count,
+        _ => true,
+    }
+}
+
+fn first_table<'a>(run: &'a Run<'_>) -> Option<&'a str> {
+    let (name, _) = run.known.structure(run.statement)?.tables.first()?;
+    Some(name)
 }

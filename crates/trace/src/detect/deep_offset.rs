@@ -2,7 +2,10 @@
 
 use speedwell_sql::{Kind, Limit};
 
-use super::{Detector, View, wording::millis};
+use super::{
+    Detector, View,
+    wording::{millis, number, rows},
+};
 use crate::{Cost, Finding, FindingKind, Observation, Proof};
 
 /// Reads with an `OFFSET` over the threshold. One given by placeholder is shown by growth only.
@@ -44,7 +47,7 @@ impl Detector for DeepOffset {
 fn report(view: &View<'_>, runs: &[usize], skipped: u64, place: usize) -> Finding {
     let statement = view.runs[place].statement;
     let kept = match statement.rows_returned {
-        Some(rows) => format!(" to return {rows}"),
+        Some(kept) => format!(" to return {}", number(kept)),
         None => String::new(),
     };
     Finding {
@@ -55,7 +58,8 @@ fn report(view: &View<'_>, runs: &[usize], skipped: u64, place: usize) -> Findin
             time: view.time(runs),
         },
         summary: format!(
-            "The database read and threw away {skipped} rows{kept}, in {}.",
+            "The database read and threw away {}{kept}, in {}.",
+            rows(skipped),
             millis(statement.duration)
         ),
         evidence: vec![format!(

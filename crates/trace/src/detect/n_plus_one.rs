@@ -9,7 +9,7 @@ use super::{
     batched::Batched,
     thresholds::HIDDEN_WITHOUT_PARENT,
     view::ValueKey,
-    wording::{beginning, list, millis, times},
+    wording::{beginning, list, millis, number, rows as in_rows, times},
 };
 use crate::{Cost, Finding, FindingKind, Observation, Proof, Values};
 
@@ -33,11 +33,12 @@ impl Detector for NPlusOne {
     }
 }
 
-/// The executions of one fingerprint by the function that ran them. Those whose function is not
-/// known join the largest party: a spawned task or an uninstrumented call is still the same loop.
+/// The executions of one fingerprint by the function that ran them. Failed ones are left out: to
+/// try again is no loop. Those whose function is not known join the largest party: a spawned task or an uninstrumented call is still the same loop.
 fn siblings(view: &View<'_>, group: &Group) -> Vec<Vec<usize>> {
     let mut parties: Vec<(Option<&str>, Vec<usize>)> = Vec::new();
-    for &position in &group.runs {
+    let succeeded = |position: &&usize| !view.runs[**position].statement.failed;
+    for &position in group.runs.iter().filter(succeeded) {
         let function = view.runs[position].function();
         match parties.iter_mut().find(|(known, _)| *known == function) {
             Some((_, party)) => party.push(position),
@@ -246,7 +247,7 @@ fn summary(view: &View<'_>, siblings: &[usize], parent: Option<Parent>) -> Strin
             fits: true,
             ..
         }) => {
-            format!(", after a statement that returned {rows} rows")
+            format!(", after a statement that returned {}", in_rows(rows))
         }
         _ => String::new(),
     };
@@ -263,10 +264,13 @@ fn evidence(
     seen: &Seen,
     parent: Option<Parent>,
 ) -> Vec<String> {
-    let count = siblings.len();
+    let count = number(siblings.len() as u64);
     let mut evidence = vec![match seen {
         Seen::Different(different) => {
-            format!("{count} executions of one statement carried {different} different values.")
+            format!(
+                "{count} executions of one statement carried {} different values.",
+                number(*different)
+            )
         }
         Seen::Hidden => format!(
             "{count} executions of one statement. The values are hidden: if they are all equal, \
@@ -281,7 +285,7 @@ fn evidence(
     {
         let text = beginning(&view.text(position), 120);
         evidence.push(match rows {
-            Some(rows) if fits => format!("Before them, this returned {rows} rows: {text}"),
+            Some(rows) if fits => format!("Before them, this returned {}: {text}", in_rows(rows)),
             _ => format!("The nearest read before them, which may drive the loop: {text}"),
         });
     }

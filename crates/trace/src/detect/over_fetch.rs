@@ -6,7 +6,7 @@ use speedwell_sql::Kind;
 
 use super::{
     Detector, View,
-    wording::{beginning, millis},
+    wording::{beginning, millis, number, rows as in_rows},
 };
 use crate::{Cost, Finding, FindingKind, Observation, Proof};
 
@@ -24,7 +24,9 @@ impl Detector for OverFetch {
 }
 
 fn finding(view: &View<'_>) -> Option<Finding> {
-    let answered = view.request.rows_answered?.max(1);
+    let shown = view.request.rows_answered?;
+    // One object is an answer too.
+    let answered = shown.max(1);
     let budget = view.budget.and_then(|budget| budget.rows_per_row);
     let ratio = budget.unwrap_or(view.thresholds.over_fetch_ratio);
     let reads: Vec<(u64, usize, &[usize])> = view
@@ -50,15 +52,14 @@ fn finding(view: &View<'_>) -> Option<Finding> {
             time: view.time(positions),
         },
         summary: format!(
-            "{fetched} rows were fetched for an answer of {}; {ratio:.1} per row is the limit.",
-            if answered == 1 {
-                "one row".to_owned()
-            } else {
-                format!("{answered} rows")
-            },
+            "{} were fetched for an answer of {}; {ratio:.1} per row is the limit.",
+            in_rows(fetched),
+            in_rows(shown),
         ),
         evidence: vec![format!(
-            "{rows} of the {fetched} rows came from this statement, in {}: {}",
+            "{} of the {} rows came from this statement, in {}: {}",
+            number(rows),
+            number(fetched),
             millis(view.time(positions)),
             beginning(&view.text(place), 120)
         )],

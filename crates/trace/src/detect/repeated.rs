@@ -8,7 +8,7 @@ use super::{
     Detector, Group, View,
     thresholds::HIDDEN_WITHOUT_PARENT,
     view::ValueKey,
-    wording::{millis, times},
+    wording::{millis, number, times},
 };
 use crate::{Cost, Finding, FindingKind, Observation, Proof};
 
@@ -30,6 +30,7 @@ impl Detector for Repeated {
 }
 
 fn inspect_group(view: &View<'_>, group: &Group, out: &mut Observation) {
+    let mut faults: Vec<Fault> = Vec::new();
     for (key, positions) in by_value(view, group) {
         let count = positions.len() as u64;
         if count < 2 {
@@ -51,9 +52,37 @@ fn inspect_group(view: &View<'_>, group: &Group, out: &mut Observation) {
                 out.suppressed
                     .push(suppress("justified by a write in between"));
             } else {
-                out.findings.push(report(view, &positions, &needless));
+                add(view, &mut faults, &positions, &needless);
             }
         }
+    }
+    out.findings
+        .extend(faults.iter().map(|fault| report(view, fault)));
+}
+
+/// The repeated values of one statement in one function: one fault, however many they are.
+struct Fault {
+    values: u64,
+    /// All executions with these values.
+    positions: Vec<usize>,
+    needless: Vec<usize>,
+}
+
+/// Adds one value to the fault of the function that read it first.
+fn add(view: &View<'_>, faults: &mut Vec<Fault>, positions: &[usize], needless: &[usize]) {
+    let function = |positions: &[usize]| view.runs[positions[0]].function();
+    let same = |fault: &&mut Fault| function(&fault.positions) == function(positions);
+    match faults.iter_mut().find(same) {
+        Some(fault) => {
+            fault.values += 1;
+            fault.positions.extend(positions);
+            fault.needless.extend(needless);
+        }
+        None => faults.push(Fault {
+            values: 1,
+            positions: positions.to_vec(),
+            needless: needless.to_vec(),
+        }),
     }
 }
 
@@ -85,31 +114,46 @@ fn needless(view: &View<'_>, positions: &[usize]) -> Vec<usize> {
         .collect()
 }
 
-fn report(view: &View<'_>, positions: &[usize], needless: &[usize]) -> Finding {
-    let count = positions.len() as u64;
+fn report(view: &View<'_>, fault: &Fault) -> Finding {
+    let Fault {
+        values,
+        positions,
+        needless,
+    } = fault;
+    let ran = positions.len() as u64;
     let saved = needless.len() as u64;
+    let concerned = saved + values;
     let time = view.time(needless);
     let mut evidence =
         vec!["The values are equal, and nothing was written to its tables in between.".to_owned()];
-    if saved + 1 < count {
+    if concerned < ran {
         evidence.push(format!(
-            "Of {count} executions, {} followed a write and are not counted.",
-            count - 1 - saved
+            "Of {} executions, {} followed a write and are not counted.",
+            number(ran),
+            number(ran - concerned)
         ));
     }
+    let spared = format!(
+        "{} of {} could be spared.",
+        millis(time),
+        millis(view.time(positions))
+    );
+    let repeated = times(concerned);
+    let summary = match values {
+        1 => format!("The same read with the same values ran {repeated} in one request; {spared}"),
+        values => format!(
+            "One read ran {repeated} in one request with only {} different values; {spared}",
+            number(*values)
+        ),
+    };
     Finding {
-        count: saved + 1,
+        count: concerned,
         cost: Cost {
             statements: saved,
             rows: view.rows(needless),
             time,
         },
-        summary: format!(
-            "The same read with the same values ran {} in one request; {} of {} could be spared.",
-            times(saved + 1),
-            millis(time),
-            millis(view.time(positions)),
-        ),
+        summary,
         evidence,
         remedy: "Read it once and pass the result on, or keep it for the time of the request."
             .to_owned(),

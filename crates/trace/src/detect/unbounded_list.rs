@@ -2,7 +2,10 @@
 
 use speedwell_sql::{Kind, Shape};
 
-use super::{Detector, View, wording::millis};
+use super::{
+    Detector, View,
+    wording::{millis, rows as in_rows},
+};
 use crate::{Cost, Finding, FindingKind, Observation, Proof};
 
 /// Lists without a limit that returned many rows. Growth shows whether they grow with the data.
@@ -42,7 +45,8 @@ impl Detector for UnboundedList {
                     time: view.time(&group.runs),
                 },
                 summary: format!(
-                    "A list without LIMIT returned {most} rows in {}.",
+                    "A list without LIMIT returned {} in {}.",
+                    in_rows(most),
                     millis(view.runs[longest].statement.duration)
                 ),
                 evidence: vec![

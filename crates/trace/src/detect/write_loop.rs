@@ -4,7 +4,7 @@ use speedwell_sql::{Kind, Shape};
 
 use super::{
     Detector, View,
-    wording::{list, millis, times},
+    wording::{list, millis, number, times},
 };
 use crate::{Cost, Finding, FindingKind, Observation, Proof};
 
@@ -55,8 +55,9 @@ impl Detector for WriteLoop {
                     millis(time)
                 ),
                 evidence: vec![format!(
-                    "{count} executions of one statement that writes one row, or the rows of one \
-                     value, at a time."
+                    "{} executions of one statement that writes one row, or the rows of one \
+                     value, at a time.",
+                    number(count)
                 )],
                 remedy: remedy(view, first),
                 ..view.finding(FindingKind::WriteLoop, first, Proof::Likely)
