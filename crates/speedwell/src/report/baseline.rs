@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Write};
 
 use speedwell_trace::Proof;
 
-use super::{Report, RouteReport, numbers::significant};
+use super::{Report, RouteReport, wording::significant};
 
 /// A table of `before` and `after`, with what appeared and what went away.
 pub(crate) fn compare(before: &Report, after: &Report) -> String {

@@ -3,10 +3,10 @@
 mod baseline;
 mod html;
 mod model;
-mod numbers;
 #[cfg(test)]
 mod sample;
 mod terminal;
+mod wording;
 
 use std::{fs::Permissions, os::unix::fs::PermissionsExt};
 
@@ -17,8 +17,8 @@ pub(crate) use self::{
         Bar, Bucket, Exponents, FindingReport, Growth, Latency, LoadReport, ProbeReport, Report,
         RouteReport, ScaleTime, StatementReport, SuppressedReport, VERSION, Verdict, Waterfall,
     },
-    numbers::thousands,
     terminal::{Look, terminal},
+    wording::thousands,
 };
 
 /// A report file that cannot be used, and what to do about it.

@@ -7,7 +7,7 @@ use speedwell_trace::Proof;
 
 use super::{
     FindingReport, Report, RouteReport, Verdict,
-    numbers::{exponent, one_line, shortened, significant, thousands},
+    wording::{cost, counted, exponent, limits, one_line, shortened, significant, thousands},
 };
 /// How the report may look.
 #[derive(Debug, Clone, Copy, Default)]
@@ -92,7 +92,7 @@ impl Page {
             report.service,
             self.painted(verdict, colour_of(report.verdict))
         );
-        let _ = write!(line, " ({} routes", report.routes.len());
+        let _ = write!(line, " ({}", counted(report.routes.len() as u64, "route"));
         if over > 0 {
             let _ = write!(line, ", {over} over");
         }
@@ -339,39 +339,12 @@ fn cells(route: &RouteReport) -> [String; COLUMNS] {
 
 /// The limits of a route and who asks for them.
 fn budget(route: &RouteReport) -> String {
-    let budget = &route.budget;
-    let mut limits = Vec::new();
-    limits.extend(budget.p95_ms.map(|limit| format!("p95 {limit} ms")));
-    limits.extend(budget.p99_ms.map(|limit| format!("p99 {limit} ms")));
-    limits.extend(budget.statements.map(|limit| format!("{limit} stmts")));
-    limits.extend(budget.rows.map(|limit| format!("{limit} rows")));
-    limits.extend(budget.rows_per_row.map(|limit| format!("{limit} rows/row")));
-    limits.extend(
-        budget
-            .database_ms
-            .map(|limit| format!("database {limit} ms")),
-    );
-    limits.extend(budget.growth.map(|limit| format!("growth {limit}")));
-    let source = budget.source.as_ref().map(|source| format!(" ({source})"));
-    limits.join(", ") + &source.unwrap_or_default()
-}
-
-fn cost(finding: &FindingReport) -> String {
-    let mut costs = Vec::new();
-    if finding.cost_statements > 0 {
-        costs.push(format!(
-            "{} statements too many",
-            thousands(finding.cost_statements)
-        ));
-    }
-    if finding.cost_rows > 0 {
-        costs.push(format!("{} rows too many", thousands(finding.cost_rows)));
-    }
-    costs.push(format!(
-        "{} ms in the database",
-        significant(finding.cost_ms)
-    ));
-    format!("{} a request", costs.join(", "))
+    let source = route
+        .budget
+        .source
+        .as_ref()
+        .map(|source| format!(" ({source})"));
+    limits(&route.budget) + &source.unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use speedwell_trace::Proof;
 
 use super::{
     Exponents, FindingReport, Latency, LoadReport, ProbeReport, Report, RouteReport, Verdict,
-    numbers::{exponent, one_line, shortened, significant, thousands},
+    wording::{cost, counted, exponent, limits, one_line, shortened, significant, thousands},
 };
 use crate::audit::{grows, rows_per_row};
 
@@ -143,7 +143,7 @@ fn row(index: usize, route: &RouteReport) -> Markup {
             td.n { @if let Some(probe) = probe { (probe.statements) } @else { "-" } }
             td.n { @if let Some(probe) = probe { (rows(probe)) } @else { "-" } }
             (exponents(route))
-            td { (limits(route)) @for reason in &route.reasons { div.why.over { (reason) } } }
+            td { (budget(route)) @for reason in &route.reasons { div.why.over { (reason) } } }
         }
     }
 }
@@ -182,22 +182,10 @@ fn exponents(route: &RouteReport) -> Markup {
     }
 }
 
-fn limits(route: &RouteReport) -> Markup {
-    let budget = &route.budget;
-    let mut limits = Vec::new();
-    let number = |value: Option<f64>, before: &str, after: &str| {
-        value.map(|value| format!("{before}{value}{after}"))
-    };
-    limits.extend(number(budget.p95_ms, "p95 ", " ms"));
-    limits.extend(number(budget.p99_ms, "p99 ", " ms"));
-    limits.extend(budget.statements.map(|value| format!("{value} statements")));
-    limits.extend(budget.rows.map(|value| format!("{value} rows")));
-    limits.extend(number(budget.rows_per_row, "", " rows per row"));
-    limits.extend(number(budget.database_ms, "database ", " ms"));
-    limits.extend(number(budget.growth, "growth ", ""));
+fn budget(route: &RouteReport) -> Markup {
     html! {
-        (limits.join(", "))
-        @if let Some(source) = &budget.source { div.why { (source) } }
+        (limits(&route.budget))
+        @if let Some(source) = &route.budget.source { div.why { (source) } }
     }
 }
 
@@ -252,26 +240,11 @@ fn remedy(text: &str) -> Markup {
     html! { p { (sentence) } @if !sql.is_empty() { pre { (sql) } } }
 }
 
-fn cost(finding: &FindingReport) -> String {
-    let mut costs = Vec::new();
-    if finding.cost_statements > 0 {
-        costs.push(format!("{} statements", thousands(finding.cost_statements)));
-    }
-    if finding.cost_rows > 0 {
-        costs.push(format!("{} rows", thousands(finding.cost_rows)));
-    }
-    costs.push(format!(
-        "{} ms in the database",
-        significant(finding.cost_ms)
-    ));
-    format!("{} in one request", costs.join(", "))
-}
-
 fn section(index: usize, route: &RouteReport, report: &Report) -> Markup {
     html! {
         div.card id={ "route-" (index) } {
             div.head { (badge(route.verdict)) h3 { (route.name) } code.soft { (route.route) } }
-            p { (limits(route)) }
+            p { (budget(route)) }
             @for reason in &route.reasons { p.over { (reason) } }
             @if !route.plan.is_empty() { p { span.soft { "Plan: " } code { (route.plan) } } }
             div.plots {
@@ -283,7 +256,7 @@ fn section(index: usize, route: &RouteReport, report: &Report) -> Markup {
                 }
                 @if !route.waterfall.bars.is_empty() {
                     div.wide {
-                        h4 { "One request: " (route.waterfall.bars.len()) " statements in " (significant(route.waterfall.total_ms)) " ms" }
+                        h4 { "One request: " (counted(route.waterfall.bars.len() as u64, "statement")) " in " (significant(route.waterfall.total_ms)) " ms" }
                         (plots::waterfall(&route.waterfall, &report.statements))
                     }
                 }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::super::{
     Latency, ProbeReport, StatementReport, Waterfall,
-    numbers::{one_line, shortened, significant, thousands},
+    wording::{counted, one_line, shortened, significant, thousands},
 };
 
 const WIDTH: f64 = 560.0;
@@ -256,13 +256,13 @@ pub(super) fn waterfall(waterfall: &Waterfall, statements: &[StatementReport]) -
                 rect.bars x=(px(TEXT + bar.start_ms * scale)) y=(px(y + 3.0)) width=(px((bar.duration_ms * scale).max(1.5))) height="10" rx="2" {
                     title {
                         (significant(bar.start_ms)) " ms + " (significant(bar.duration_ms)) " ms"
-                        @if let Some(rows) = bar.rows { ", " (rows) " rows" }
+                        @if let Some(rows) = bar.rows { ", " (counted(rows, "row")) }
                         @if let Some(function) = &bar.function { ", " (function) }
                     }
                 }
                 text x=(px(TEXT + (bar.start_ms + bar.duration_ms) * scale + 6.0)) y=(px(y + 12.0)) {
                     (significant(bar.duration_ms)) " ms"
-                    @if let Some(rows) = bar.rows { ", " (rows) (if rows == 1 { " row" } else { " rows" }) }
+                    @if let Some(rows) = bar.rows { ", " (counted(rows, "row")) }
                 }
             }
         }

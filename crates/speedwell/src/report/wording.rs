@@ -1,4 +1,7 @@
-//! Numbers and statements as people read them: three significant digits, thousands apart, one line.
+//! Numbers, costs, limits and statements as people read them, alike on the terminal and the page.
+
+use super::FindingReport;
+use crate::config::BudgetSpec;
 
 /// Three significant digits, without an exponent: `0.482`, `4.82`, `48.2`, `482`, `4,820`.
 pub(super) fn significant(value: f64) -> String {
@@ -26,6 +29,48 @@ pub(crate) fn thousands(value: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// `1 row`, `2 rows`.
+pub(super) fn counted(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", thousands(count))
+}
+
+/// What a fault costs in one request.
+pub(super) fn cost(finding: &FindingReport) -> String {
+    let mut costs = Vec::new();
+    if finding.cost_statements > 0 {
+        costs.push(format!(
+            "{} too many",
+            counted(finding.cost_statements, "statement")
+        ));
+    }
+    if finding.cost_rows > 0 {
+        costs.push(format!("{} too many", counted(finding.cost_rows, "row")));
+    }
+    costs.push(format!(
+        "{} ms in the database",
+        significant(finding.cost_ms)
+    ));
+    format!("{} a request", costs.join(", "))
+}
+
+/// The limits of a budget, a few words each.
+pub(super) fn limits(budget: &BudgetSpec) -> String {
+    let number = |before: &str, limit: Option<f64>, after: &str| {
+        limit.map(|limit| format!("{before}{limit}{after}"))
+    };
+    let limits = [
+        number("p95 ", budget.p95_ms, " ms"),
+        number("p99 ", budget.p99_ms, " ms"),
+        budget.statements.map(|limit| counted(limit, "statement")),
+        budget.rows.map(|limit| counted(limit, "row")),
+        number("", budget.rows_per_row, " rows per row"),
+        number("database ", budget.database_ms, " ms"),
+        number("growth ", budget.growth, ""),
+    ];
+    limits.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// A growth exponent, or a dash when it was not measured.
@@ -66,6 +111,10 @@ mod tests {
             ["0", "0", "0.482", "4.82", "48.2", "482", "4,821", "-"]
         );
         assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!(
+            (counted(1, "row"), counted(2000, "row")),
+            ("1 row".into(), "2,000 rows".into())
+        );
         assert_eq!(exponent(Some(-0.01)), "0.0");
     }
 }
