@@ -248,6 +248,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_writer_of_another_process_makes_a_request_come_back_later() {
+        let (database, folder) = database().await;
+        // As a seed or a backup would: a pool of its own on the same file.
+        let url = DatabaseUrl::Sqlite(folder.path().join("deep/er/test.db"));
+        let other = Database::open(&url, 1).await.unwrap();
+        let held = other.begin().await.unwrap();
+        database.check().await.unwrap();
+        let error = database.begin().await.unwrap_err();
+        assert!(is_busy(&error), "{error}");
+        assert_eq!(crate::problem::Problem::from(error).status(), 503);
+        held.rollback().await.unwrap();
+        database.begin().await.unwrap().rollback().await.unwrap();
+    }
+
+    #[tokio::test]
     async fn every_connection_is_open_from_the_start() {
         let (database, _folder) = database().await;
         assert_eq!(database.pools().map(|pool| pool.size), [3, 1]);
