@@ -35,7 +35,7 @@ pub(crate) fn assemble(trace: TraceId, spans: &HashMap<SpanId, Span>, dropped: u
                 }),
                 None => orphaned += 1,
             },
-            Role::Between(_) => {}
+            Role::Between(_) | Role::Link => {}
         }
     }
     let requests = roots
@@ -120,7 +120,7 @@ impl<'a> Tree<'a> {
         ancestors.take(64).find_map(|span| match &span.role {
             Role::Between(site) => Some(Some(site.clone())),
             Role::Request(_) => Some(None),
-            Role::Statement(_) => None,
+            Role::Statement(_) | Role::Link => None,
         })?
     }
 }

@@ -13,6 +13,8 @@ pub struct Limits {
     pub max_spans_per_trace: usize,
     /// Spans kept in all; the oldest trace gives way.
     pub max_spans: usize,
+    /// Bytes of texts kept in all: statements, paths, names. The oldest trace gives way.
+    pub max_text: usize,
     /// How long after the arrival of a request's span its statements are waited for. Exporters
     /// send in batches, and a batch may end between a request and its statements.
     pub grace: Duration,
@@ -28,6 +30,7 @@ impl Default for Limits {
             max_spans_per_trace: 10_000,
             // A span takes some 300 bytes: 300 MB at worst.
             max_spans: 1_000_000,
+            max_text: 256 << 20,
             grace: Duration::from_millis(500),
             orphan_age: Duration::from_secs(30),
         }
@@ -54,6 +57,7 @@ pub struct Counters {
     /// Spans that say nothing about requests or SQL: connections, `PRAGMA`, other data stores,
     /// repeated deliveries of one span, spans without ids.
     pub ignored: u64,
-    /// Spans beyond [`Limits::max_spans_per_trace`].
+    /// Spans beyond [`Limits::max_spans_per_trace`], or of a trace that alone holds more text than
+    /// [`Limits::max_text`].
     pub dropped: u64,
 }

@@ -17,7 +17,11 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use crate::{CollectError, Counters, Limits, http, span::Reader, store::Store};
+use crate::{
+    CollectError, Counters, Limits, http,
+    span::{Reader, Role},
+    store::Store,
+};
 
 /// Bodies in memory at a time.
 const BODIES: usize = 16;
@@ -87,7 +91,8 @@ impl Shared {
         let now = Instant::now();
         let mut store = self.store();
         store.counters.spans += received;
-        store.counters.ignored += received - spans.len() as u64;
+        let told = spans.iter().filter(|span| !matches!(span.role, Role::Link));
+        store.counters.ignored += received - told.count() as u64;
         let mut requests = false;
         for span in spans {
             requests |= store.add(span, now);

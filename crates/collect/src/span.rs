@@ -24,6 +24,8 @@ pub(crate) struct Span {
     /// Nanoseconds since 1970, never before `start`.
     pub(crate) end: u64,
     pub(crate) role: Role,
+    /// Bytes of texts that are kept for this span alone.
+    pub(crate) text: usize,
 }
 
 /// What a span is to us.
@@ -35,6 +37,29 @@ pub(crate) enum Role {
     Statement(Box<StatementPart>),
     /// Anything between them: code.
     Between(Site),
+    /// A database's own step, such as a transaction: says nothing, and statements may run inside.
+    Link,
+}
+
+impl Role {
+    /// Bytes of texts that are kept for this span alone; most statements share theirs with others.
+    fn own_text(&self) -> usize {
+        let site =
+            |site: &Site| site.function.len() + site.file.as_ref().map_or(0, |file| file.len());
+        match self {
+            Self::Request(part) => {
+                part.route.0.len() + part.path.as_ref().map_or(0, |path| path.len())
+            }
+            Self::Statement(part) => {
+                // The memo holds one, this span the other.
+                let is_new = Arc::strong_count(&part.digest) <= 2;
+                let text = if is_new { part.digest.text.len() } else { 0 };
+                text + part.site.as_ref().map_or(0, site)
+            }
+            Self::Between(around) => site(around),
+            Self::Link => 0,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -89,6 +114,7 @@ impl Reader {
         if trace == TraceId::default() || id == SpanId::default() {
             return None;
         }
+        let role = self.role(&span, scope)?;
         let parent = span.parent_span_id.as_slice().try_into().ok().map(SpanId);
         Some(Span {
             trace,
@@ -96,7 +122,8 @@ impl Reader {
             parent: parent.filter(|parent| *parent != SpanId::default() && *parent != id),
             start: span.start_time_unix_nano,
             end: span.end_time_unix_nano.max(span.start_time_unix_nano),
-            role: self.role(&span, scope)?,
+            text: role.own_text(),
+            role,
         })
     }
 
@@ -137,7 +164,9 @@ impl Reader {
         scope: &Arc<str>,
     ) -> Option<Role> {
         let dialect = dialect(system.unwrap_or_default())?;
-        let text = attributes.text(&["db.query.text", "db.statement"])?;
+        let Some(text) = attributes.text(&["db.query.text", "db.statement"]) else {
+            return Some(Role::Link);
+        };
         let memo = match dialect {
             Dialect::Sqlite => &self.sqlite,
             Dialect::Postgres => &self.postgres,

@@ -18,6 +18,8 @@ pub(crate) struct Store {
     order: BTreeMap<u64, TraceId>,
     begun: u64,
     spans: usize,
+    /// Bytes of texts that the spans hold.
+    text: usize,
     /// Traces handed out not long ago.
     done: HashSet<TraceId>,
     done_order: VecDeque<TraceId>,
@@ -33,6 +35,8 @@ struct Trace {
     /// Arrival of the newest request.
     rooted: Option<Instant>,
     spans: HashMap<SpanId, Span>,
+    /// Bytes of texts that the spans hold.
+    text: usize,
     /// Requests among the spans.
     roots: usize,
     /// Statements that were not kept.
@@ -49,6 +53,7 @@ impl Store {
             order: BTreeMap::new(),
             begun: 0,
             spans: 0,
+            text: 0,
             done: HashSet::new(),
             done_order: VecDeque::new(),
             ready: VecDeque::new(),
@@ -77,11 +82,12 @@ impl Store {
             trace.spans.len() - trace.roots,
             self.limits.max_spans_per_trace,
         );
-        if if is_root {
+        let full = if is_root {
             trace.roots >= limit
         } else {
             kept >= limit
-        } {
+        };
+        if full || trace.text + span.text > self.limits.max_text {
             self.counters.dropped += 1;
             trace.dropped_statements += u64::from(matches!(span.role, Role::Statement(_)));
             return false;
@@ -90,8 +96,10 @@ impl Store {
             trace.rooted = Some(now);
             trace.roots += 1;
         }
-        trace.spans.insert(span.id, span);
+        trace.text += span.text;
+        self.text += span.text;
         self.spans += 1;
+        trace.spans.insert(span.id, span);
         self.make_room(id);
         is_root
     }
@@ -103,6 +111,7 @@ impl Store {
             first: now,
             rooted: None,
             spans: HashMap::new(),
+            text: 0,
             roots: 0,
             dropped_statements: 0,
             late: self.done.contains(&id),
@@ -115,6 +124,7 @@ impl Store {
     fn make_room(&mut self, keep: TraceId) {
         while self.traces.len() > self.limits.max_traces.max(1)
             || self.spans > self.limits.max_spans
+            || self.text > self.limits.max_text
         {
             let Some(oldest) = self.order.values().find(|id| **id != keep).copied() else {
                 return;
@@ -128,6 +138,7 @@ impl Store {
         let trace = self.traces.remove(&id)?;
         self.order.remove(&trace.number);
         self.spans -= trace.spans.len();
+        self.text -= trace.text;
         Some(trace)
     }
 

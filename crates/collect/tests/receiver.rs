@@ -490,6 +490,55 @@ async fn a_batch_counts_once_and_noise_not_at_all() {
 }
 
 #[tokio::test]
+async fn a_statement_inside_a_step_of_the_database_belongs_to_the_request() {
+    let receiver = bind(limits()).await;
+    let transaction = span(2, 1, 1001, 1050, vec![text("db.system.name", "postgresql")]);
+    let code = span(3, 1, 1000, 1060, Vec::new());
+    let mut inside_code = transaction.clone();
+    inside_code.span_id = vec![4; 8];
+    inside_code.parent_span_id = vec![3; 8];
+    let spans = vec![
+        request(1, 0),
+        transaction,
+        code,
+        inside_code,
+        statement(5, 2, 1002, "UPDATE t SET a = ?"),
+        statement(6, 4, 1003, "UPDATE u SET a = ?"),
+    ];
+    send(&receiver, spans).await;
+    let request = take_one(&receiver).await;
+    assert_eq!(
+        texts(&request),
+        ["UPDATE t SET a = ?", "UPDATE u SET a = ?"]
+    );
+    let site = request.statements[1].site.as_ref().unwrap();
+    assert_eq!(&*site.function, "span 3");
+    let counters = receiver.counters();
+    assert_eq!((counters.ignored, counters.orphaned), (2, 0));
+}
+
+#[tokio::test]
+async fn long_texts_that_never_come_again_are_bounded_too() {
+    let receiver = bind(Limits {
+        max_text: 100_000,
+        ..limits()
+    })
+    .await;
+    let long = |number: u8| format!("SELECT {}{number}", "a, ".repeat(10_000));
+    for number in 1..=20 {
+        let mut of_its_own = statement(2, 1, 1001, &long(number));
+        of_its_own.trace_id = vec![number; 16];
+        send(&receiver, vec![of_its_own]).await;
+    }
+    // Each takes 30 kB, so that three are kept.
+    assert_eq!(receiver.counters().evicted, 17);
+    // The same text many times is kept once.
+    let same = (10..40).map(|id| statement(id, 1, 1001, &long(99)));
+    send(&receiver, same.chain([request(1, 0)]).collect()).await;
+    assert_eq!(take_one(&receiver).await.statements.len(), 30);
+}
+
+#[tokio::test]
 async fn children_may_come_before_their_request_and_after_it() {
     let receiver = bind(Limits {
         grace: Duration::from_secs(2),
