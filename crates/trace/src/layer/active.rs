@@ -70,6 +70,9 @@ pub(super) struct DatabaseSpan {
     outer: Option<Arc<Self>>,
 }
 
+/// Different statements remembered of one database span; it is itself one of them.
+const REPORTED: usize = 64;
+
 impl DatabaseSpan {
     pub(super) fn new(fields: DatabaseFields, outer: Option<Arc<Self>>) -> Self {
         Self {
@@ -84,7 +87,11 @@ impl DatabaseSpan {
     pub(super) fn note(&self, fingerprint: Fingerprint) {
         let mut span = Some(self);
         while let Some(current) = span {
-            lock(&current.reported).push(fingerprint);
+            let mut reported = lock(&current.reported);
+            // A span may stay open for as long as its connection: once is enough.
+            if reported.len() < REPORTED && !reported.contains(&fingerprint) {
+                reported.push(fingerprint);
+            }
             span = current.outer.as_deref();
         }
     }
