@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use service_kit::database::Database;
-use sqlx::{QueryBuilder, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite, Transaction};
 use std::collections::BTreeSet;
 
 use super::{
@@ -16,17 +16,52 @@ const ROWS: usize = 500;
 type Tx = Transaction<'static, Sqlite>;
 
 const COUNT_USERS: &str = "SELECT count(*) FROM users AS u";
-/// Everything else hangs on users and goes with them.
-const DELETE_USERS: &str = "DELETE FROM users";
+/// Everything but categories, children before parents: a cascade from the users would
+/// look for children of every row, four times as long.
+const EMPTY: [&str; 8] = [
+    "DELETE FROM favorites",
+    "DELETE FROM follows",
+    "DELETE FROM flyer_categories",
+    "DELETE FROM flyer_images",
+    "DELETE FROM flyers",
+    "DELETE FROM privacy_settings",
+    "DELETE FROM profiles",
+    "DELETE FROM users",
+];
 
 /// The search index is built once at the end instead of row by row. SQLite only.
-const DROP_SEARCH_TRIGGER: &str = "DROP TRIGGER flyers_search_insert";
-const MAKE_SEARCH_TRIGGER: &str = "
-CREATE TRIGGER flyers_search_insert AFTER INSERT ON flyers
-BEGIN
-    INSERT INTO flyer_search (rowid, search_text) VALUES (new.id, new.search_text);
-END";
+const SEARCH_TRIGGERS: &str = "
+SELECT name, sql
+FROM sqlite_schema
+WHERE type = 'trigger'
+  AND name IN ('flyers_search_insert', 'flyers_search_delete', 'flyers_search_update')";
 const BUILD_SEARCH: &str = "INSERT INTO flyer_search (flyer_search) VALUES ('rebuild')";
+
+/// What keeps the search index up to date, while it is put aside.
+pub(super) struct SearchTriggers(Vec<String>);
+
+impl SearchTriggers {
+    pub(super) async fn put_aside(tx: &mut Tx) -> Result<Self, sqlx::Error> {
+        let triggers: Vec<(String, String)> =
+            sqlx::query_as(SEARCH_TRIGGERS).fetch_all(&mut **tx).await?;
+        for (name, _) in &triggers {
+            // One of three names that stand above.
+            let drop = AssertSqlSafe(format!("DROP TRIGGER {name}"));
+            sqlx::query(drop).execute(&mut **tx).await?;
+        }
+        Ok(Self(triggers.into_iter().map(|(_, sql)| sql).collect()))
+    }
+
+    /// Builds the index anew and lets it follow the flyers again.
+    pub(super) async fn put_back(self, tx: &mut Tx) -> Result<(), sqlx::Error> {
+        sqlx::query(BUILD_SEARCH).execute(&mut **tx).await?;
+        for sql in self.0 {
+            // The text comes from the schema as the migration wrote it.
+            sqlx::query(AssertSqlSafe(sql)).execute(&mut **tx).await?;
+        }
+        Ok(())
+    }
+}
 
 pub(super) async fn make_room(tx: &mut Tx, replace: bool) -> Result<(), SeedError> {
     let users: i64 = sqlx::query_scalar(COUNT_USERS).fetch_one(&mut **tx).await?;
@@ -34,7 +69,9 @@ pub(super) async fn make_room(tx: &mut Tx, replace: bool) -> Result<(), SeedErro
         return Err(SeedError::NotEmpty { users });
     }
     if users > 0 {
-        sqlx::query(DELETE_USERS).execute(&mut **tx).await?;
+        for table in EMPTY {
+            sqlx::query(table).execute(&mut **tx).await?;
+        }
     }
     Ok(())
 }
@@ -83,7 +120,6 @@ pub(super) async fn users(tx: &mut Tx, maker: &mut Maker, hash: &str) -> Result<
 
 /// Gives the number of images.
 pub(super) async fn flyers(tx: &mut Tx, maker: &mut Maker) -> Result<i64, SeedError> {
-    sqlx::query(DROP_SEARCH_TRIGGER).execute(&mut **tx).await?;
     let numbers: Vec<u32> = (0..maker.scale()).collect();
     let mut images = 0;
     for some in numbers.chunks(ROWS) {
@@ -92,8 +128,6 @@ pub(super) async fn flyers(tx: &mut Tx, maker: &mut Maker) -> Result<i64, SeedEr
         images += insert_images(tx, &flyers).await?;
         insert_links(tx, &flyers).await?;
     }
-    sqlx::query(BUILD_SEARCH).execute(&mut **tx).await?;
-    sqlx::query(MAKE_SEARCH_TRIGGER).execute(&mut **tx).await?;
     Ok(images)
 }
 

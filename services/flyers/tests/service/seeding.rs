@@ -99,6 +99,21 @@ fn a_database_with_users_is_left_alone_unless_told() {
         .unwrap();
     assert_eq!(done.flyers, 210);
     assert_eq!(service.execute("UPDATE flyers SET version = 2"), 210);
+    for (table, rows) in [("users", 200), ("profiles", 200), ("privacy_settings", 200)] {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+        let count: i64 = service
+            .runtime
+            .block_on(sqlx::query_scalar(sql).fetch_one(service.database.read()))
+            .unwrap();
+        assert_eq!(count, rows, "{table}");
+    }
+    service.execute("INSERT INTO flyer_search (flyer_search, rank) VALUES ('integrity-check', 1)");
+    let triggers = "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger'";
+    let count: i64 = service
+        .runtime
+        .block_on(sqlx::query_scalar(triggers).fetch_one(service.database.read()))
+        .unwrap();
+    assert_eq!(count, 4, "search and categories follow the flyers");
 }
 
 #[test]
