@@ -214,7 +214,8 @@ fn install(setting: &str) {
         "heard" => registry
             .with(log.with_filter(LevelFilter::WARN))
             .with(Heard.with_filter(FilterFn::new(|metadata| {
-                metadata.is_span() || metadata.target() == "sqlx::query"
+                metadata.is_span() && *metadata.level() <= tracing::Level::INFO
+                    || metadata.target() == "sqlx::query"
             })))
             .init(),
         "fmt" => registry.with(log.with_filter(LevelFilter::DEBUG)).init(),
