@@ -149,6 +149,9 @@ impl Running {
         });
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
+            // The server hangs up after an answer to a body that it did not read.
+            .max_idle_connections(0)
+            .max_idle_connections_per_host(0)
             .build()
             .into();
         Self {
