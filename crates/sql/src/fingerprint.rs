@@ -7,8 +7,9 @@ use std::sync::Arc;
 use twox_hash::XxHash3_64;
 
 use crate::Dialect;
-use crate::canon::{Compact, Readable, Scratch, write_form};
+use crate::canon::{Scratch, write_form};
 use crate::comment::read_tags;
+use crate::form::{Compact, Readable};
 use crate::lexer::{Lexer, Token, TokenKind};
 
 /// Identity of a statement's shape: literals, list lengths, comments, the case of

@@ -4,6 +4,7 @@ mod canon;
 mod comment;
 mod dialect;
 mod fingerprint;
+mod form;
 mod keyword;
 mod lexer;
 mod limit;
