@@ -128,6 +128,11 @@ pub fn judge(estimate: Option<&Estimate>, limit: Duration, health: &ClientHealth
     let Some(estimate) = estimate else {
         return Judgement::Unsure("no request was measured".to_owned());
     };
+    // Lateness can only have added to what was measured: what is over without it is over.
+    let surely_over = estimate.low.saturating_sub(health.lateness_p99) > limit;
+    if surely_over && health.cpu_share <= BUSY_CLIENT {
+        return Judgement::Over;
+    }
     if let Some(reason) = unfit(limit, health) {
         return Judgement::Unsure(reason);
     }

@@ -158,7 +158,7 @@ pub(crate) async fn audit(args: &AuditArgs) -> anyhow::Result<u8> {
         let report = tokio::select! {
             report = audit::audit(audited, &options, &progress) => report?,
             // Leaving the future drops the service's process group and the scratch folder.
-            _ = tokio::signal::ctrl_c() => return Err(audit::ProcessError::Interrupted.into()),
+            () = interrupted() => return Err(audit::ProcessError::Interrupted.into()),
         };
         write(&report, args, services.len() > 1)?;
         if args.format == Format::Text {
@@ -181,6 +181,31 @@ pub(crate) async fn audit(args: &AuditArgs) -> anyhow::Result<u8> {
         Some(Verdict::Unsure | Verdict::Over) => OVER,
         None => NO_VERDICT,
     })
+}
+
+/// Waits for the signals by which a terminal, a supervisor or a CI system ends a command.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut signals = Vec::new();
+    for kind in [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ] {
+        // Without a handler the signal ends the process at once, which is no worse than before.
+        signals.extend(signal(kind));
+    }
+    std::future::poll_fn(|context| {
+        let arrived = signals
+            .iter_mut()
+            .any(|signal| signal.poll_recv(context).is_ready());
+        if arrived {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
 }
 
 fn override_with(audited: &mut Audited, args: &AuditArgs) {

@@ -356,6 +356,20 @@ impl Measured<'_> {
         let Some(largest) = self.scales.last() else {
             return warnings;
         };
+        let statements = largest
+            .probes
+            .iter()
+            .flat_map(|probe| &probe.samples)
+            .flat_map(|sample| &sample.request.statements);
+        if statements
+            .clone()
+            .all(|statement| statement.rows_returned.is_none())
+        {
+            warnings.push(
+                "The service does not report how many rows its statements return (span attribute db.response.returned_rows): rows are not counted, and budgets of rows are unsure."
+                    .to_owned(),
+            );
+        }
         for explained in largest.explained.values() {
             if let Err(reason) = &explained.plan {
                 let text = self.shown(&explained.text, explained.dialect);
@@ -469,7 +483,7 @@ fn probe_report(probe: &Probe) -> Option<ProbeReport> {
                 .filter(|each| counts_as_work(each))
                 .count() as u64
         })?,
-        rows_fetched: of(&|request| request.rows_fetched().unwrap_or(0))?,
+        rows_fetched: rows_fetched(probe),
         rows_answered: of(&|request| request.rows_answered.unwrap_or(0))?,
         database_ms: database as f64 / 1000.0,
         total_ms: ms(median(&totals)?),
@@ -504,14 +518,32 @@ fn exponents(points: &[(u64, &ProbeReport)]) -> Exponents {
     };
     Exponents {
         statements: fit(&|probe| probe.statements as f64, 1.0),
-        rows: fit(&|probe| probe.rows_fetched as f64, 1.0),
+        rows: points
+            .iter()
+            .map(|(size, probe)| Some((*size, probe.rows_fetched? as f64)))
+            .collect::<Option<Vec<_>>>()
+            .and_then(|rows| exponent(rows, 1.0)),
         time: fit(&|probe| probe.database_ms, TIME_FLOOR_MS),
     }
 }
 
+/// Rows of the median request; unknown when the source sees the rows of no statement.
+fn rows_fetched(probe: &Probe) -> Option<u64> {
+    let rows: Vec<u64> = probe
+        .samples
+        .iter()
+        .map(|sample| &sample.request)
+        .map(|request| match request.statements.is_empty() {
+            true => Some(0),
+            false => request.rows_fetched(),
+        })
+        .collect::<Option<_>>()?;
+    median(&rows)
+}
+
 /// Rows fetched per row answered; an answer without rows counts as one row.
-pub(crate) fn rows_per_row(probe: &ProbeReport) -> f64 {
-    probe.rows_fetched as f64 / probe.rows_answered.max(1) as f64
+pub(crate) fn rows_per_row(probe: &ProbeReport) -> Option<f64> {
+    Some(probe.rows_fetched? as f64 / probe.rows_answered.max(1) as f64)
 }
 
 fn percentile_ms(histogram: &Histogram, q: f64) -> f64 {

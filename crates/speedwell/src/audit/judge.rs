@@ -97,19 +97,36 @@ impl Judging {
             "",
             whole(budget.statements),
         );
-        self.over(
-            "rows fetched",
-            most(&|p| p.rows_fetched as f64),
-            "",
-            whole(budget.rows),
-        );
-        self.over("rows per row", most(&rows_per_row), "", budget.rows_per_row);
+        self.rows("rows fetched", whole(budget.rows), reports, |probe| {
+            probe.rows_fetched.map(|rows| rows as f64)
+        });
+        self.rows("rows per row", budget.rows_per_row, reports, rows_per_row);
         self.over(
             "database time",
             most(&|p| p.database_ms),
             " ms",
             budget.database_ms,
         );
+    }
+
+    /// A limit on rows cannot be judged where the service does not report them.
+    fn rows(
+        &mut self,
+        what: &str,
+        limit: Option<f64>,
+        reports: &[ProbeReport],
+        measure: impl Fn(&ProbeReport) -> Option<f64>,
+    ) {
+        if limit.is_none() {
+            return;
+        }
+        match reports.iter().map(measure).collect::<Option<Vec<f64>>>() {
+            Some(rows) => self.over(what, rows.into_iter().fold(0.0, f64::max), "", limit),
+            None => self.say(
+                Verdict::Unsure,
+                format!("{what}: the service does not report the rows of its statements"),
+            ),
+        }
     }
 
     pub(super) fn growth(&mut self, budget: &BudgetSpec, growth: &Growth) {
@@ -268,7 +285,7 @@ mod tests {
             scale: 1000,
             page_size: None,
             statements,
-            rows_fetched: fetched,
+            rows_fetched: Some(fetched),
             rows_answered: answered,
             database_ms: 1.0,
             total_ms: 2.0,
@@ -377,6 +394,21 @@ mod tests {
             0,
             "an answer without rows counts as one row"
         );
+    }
+
+    #[test]
+    fn a_limit_on_rows_that_nobody_reports_is_unsure() {
+        let unknown = ProbeReport {
+            rows_fetched: None,
+            ..probe(1, 0, 10)
+        };
+        let budget = BudgetSpec {
+            rows_per_row: Some(2.0),
+            ..BudgetSpec::default()
+        };
+        let mut judging = Judging::default();
+        judging.probes(&budget, &[], &[unknown]);
+        assert_eq!(judging.verdict, Verdict::Unsure);
     }
 
     #[test]

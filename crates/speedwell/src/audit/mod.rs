@@ -8,7 +8,7 @@ mod process;
 mod steps;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -106,7 +106,27 @@ pub(crate) async fn audit(
     options: &Options,
     progress: &Progress,
 ) -> Result<Report, AuditError> {
+    steps::check(audited).map_err(|message| ConfigError::Wrong {
+        path: audited.file.clone(),
+        message,
+    })?;
     let routes = selected(audited, &options.only)?;
+    let scheme = audited
+        .service
+        .database
+        .split(':')
+        .next()
+        .unwrap_or_default();
+    if scheme != "sqlite" {
+        let message = format!(
+            "`[service] database` is a `{scheme}` database, which cannot be explained yet; give `sqlite:path`"
+        );
+        return Err(ConfigError::Wrong {
+            path: audited.file.clone(),
+            message,
+        }
+        .into());
+    }
     let home = tempfile::Builder::new()
         .prefix("speedwell-")
         .tempdir()
@@ -131,7 +151,8 @@ pub(crate) async fn audit(
             let _ = std::fs::remove_dir_all(&stage.workdir);
         }
     }
-    let evidence = evidence::weigh(audited, &scales);
+    let whole = routes.len() == audited.routes.len();
+    let evidence = evidence::weigh(audited, &scales, whole);
     Ok(compose::compose(&compose::Measured {
         audited,
         routes: &routes,
@@ -158,24 +179,48 @@ fn selected<'a>(audited: &'a Audited, only: &[String]) -> Result<Vec<&'a RouteSp
             });
         }
     }
+    let mut wanted: BTreeSet<&str> = only.iter().map(String::as_str).collect();
+    if wanted.is_empty() {
+        wanted = audited
+            .routes
+            .iter()
+            .map(|route| route.name.as_str())
+            .collect();
+    }
+    // A route that feeds a wanted one is wanted too, and so is what feeds that.
+    loop {
+        let feeding: Vec<&str> = audited
+            .routes
+            .iter()
+            .filter(|route| !wanted.contains(route.name.as_str()))
+            .filter(|route| {
+                audited
+                    .routes
+                    .iter()
+                    .any(|other| wanted.contains(other.name.as_str()) && feeds(route, other))
+            })
+            .map(|route| route.name.as_str())
+            .collect();
+        if feeding.is_empty() {
+            break;
+        }
+        wanted.extend(feeding);
+    }
     Ok(audited
         .routes
         .iter()
-        .filter(|route| {
-            only.is_empty() || only.contains(&route.name) || feeds(route, audited, only)
-        })
+        .filter(|route| wanted.contains(route.name.as_str()))
         .collect())
 }
 
-/// Whether a route captures what one of the wanted routes needs.
-fn feeds(route: &RouteSpec, audited: &Audited, only: &[String]) -> bool {
-    let wanted = audited
-        .routes
-        .iter()
-        .filter(|other| only.contains(&other.name));
-    wanted
-        .flat_map(|other| [Some(&other.path), other.bearer.as_ref()])
+/// Whether `route` captures a value that `other` needs.
+fn feeds(route: &RouteSpec, other: &RouteSpec) -> bool {
+    let body = other.json.as_ref().map(ToString::to_string);
+    let texts = [Some(&other.path), other.bearer.as_ref(), body.as_ref()];
+    texts
+        .into_iter()
         .flatten()
+        .chain(other.headers.values())
         .any(|text| {
             route.capture.keys().any(|name| {
                 text.contains(&format!("${{{name}}}"))
@@ -248,7 +293,7 @@ impl Stage<'_> {
         );
         let probes = probe(&target, &receiver, |name| bar.advance(name)).await;
         drop(bar);
-        if let Some(error) = service.unexpected_end() {
+        if let Some(error) = service.unexpected_end("while it was probed") {
             return Err(error.into());
         }
         self.check_observed(&probes, &service)?;
@@ -383,7 +428,7 @@ impl Stage<'_> {
         .await
         .map_err(|error| AuditError::Load(error.to_string()))?;
         drop(bar);
-        if let Some(error) = service.unexpected_end() {
+        if let Some(error) = service.unexpected_end("under load") {
             return Err(error.into());
         }
         service.stop().await;

@@ -50,6 +50,15 @@ pub(crate) enum ProcessError {
         log: String,
     },
     #[error(
+        "the service ended {during} ({status}), after it had been ready: `{command}`; the end of its log:\n{log}"
+    )]
+    Ended {
+        during: &'static str,
+        command: String,
+        status: String,
+        log: String,
+    },
+    #[error(
         "the service did not answer `{ready}` with 2xx within {seconds} s: {last}; the end of its log:\n{log}"
     )]
     NotReady {
@@ -307,10 +316,11 @@ impl Running {
         }
     }
 
-    /// The end of the service's log, if it has ended although nobody asked it to.
-    pub(crate) fn unexpected_end(&mut self) -> Option<ProcessError> {
+    /// What to say if the service has ended although nobody asked it to.
+    pub(crate) fn unexpected_end(&mut self, during: &'static str) -> Option<ProcessError> {
         let status = self.ended()?;
-        Some(ProcessError::Died {
+        Some(ProcessError::Ended {
+            during,
             command: self.command.clone(),
             status: status.to_string(),
             log: tail(&self.log),

@@ -1,9 +1,9 @@
 //! From the routes of the configuration to the steps that the load engine sends.
 
 use serde_json::Value;
-use speedwell_load::{Capture, Expect, JsonTemplate, Step, Template};
+use speedwell_load::{Capture, Expect, JsonTemplate, Reference, Step, Template};
 
-use crate::config::RouteSpec;
+use crate::config::{Audited, RouteSpec, nearest};
 
 /// What is known before a request is sent: `${page_size}` and `${scale}`.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +37,52 @@ impl Sizes {
             other => other.clone(),
         }
     }
+}
+
+/// Checks that every route can be asked for: its templates and captures can be read, and every
+/// value that they name is captured somewhere.
+///
+/// # Errors
+/// A sentence that names the route and what to do.
+pub(crate) fn check(audited: &Audited) -> Result<(), String> {
+    let routes = || audited.setup.iter().chain(&audited.routes);
+    let captured: Vec<&str> = routes()
+        .flat_map(|route| route.capture.keys())
+        .map(String::as_str)
+        .collect();
+    for route in routes() {
+        let sizes = Sizes {
+            page_size: route.page_sizes.first().copied(),
+            scale: 1,
+        };
+        for reference in step(route, sizes)?.names() {
+            let (Reference::Value(name) | Reference::Pick(name)) = &reference else {
+                if audited.data.users.is_none() {
+                    return Err(format!(
+                        "route `{}`: `{reference}` needs `[data] users`",
+                        route.name
+                    ));
+                }
+                continue;
+            };
+            if name == "page_size" {
+                return Err(format!(
+                    "route `{}`: `{reference}` needs `page_sizes`",
+                    route.name
+                ));
+            }
+            if !captured.contains(&name.as_str()) {
+                let hint = nearest(name, captured.iter().copied())
+                    .map(|near| format!("; did you mean `{near}`?"))
+                    .unwrap_or_default();
+                return Err(format!(
+                    "route `{}`: no route captures `{name}`{hint}",
+                    route.name
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The step that asks for `route`.

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(crate) use file::nearest;
 pub(crate) use resolve::load;
 
 /// A configuration that cannot be used, and what to do about it.

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fmt::Write};
 use speedwell_trace::Proof;
 
 use super::{Report, RouteReport, wording::significant};
+use crate::growth::median;
 
 /// A table of `before` and `after`, with what appeared and what went away.
 pub(crate) fn compare(before: &Report, after: &Report) -> String {
@@ -32,6 +33,7 @@ pub(crate) fn compare(before: &Report, after: &Report) -> String {
         text.push_str(line.trim_end());
         text.push('\n');
     }
+    text.push_str(&shift(before, after));
     for route in &before.routes {
         if !after.routes.iter().any(|other| other.name == route.name) {
             let _ = writeln!(text, "  gone: {}", route.name);
@@ -59,10 +61,39 @@ fn row(before: &Report, route: &RouteReport) -> [String; 5] {
         ),
         pair(
             old.and_then(probe)
-                .map(|each| each.rows_fetched.to_string()),
-            probe(route).map(|each| each.rows_fetched.to_string()),
+                .and_then(|each| each.rows_fetched)
+                .map(|rows| rows.to_string()),
+            probe(route)
+                .and_then(|each| each.rows_fetched)
+                .map(|rows| rows.to_string()),
         ),
     ]
+}
+
+/// How much all p95s moved together: what they share is the machine's doing, not a route's.
+fn shift(before: &Report, after: &Report) -> String {
+    let p95 = |route: &RouteReport| route.latency.as_ref().map(|each| each.p95_ms);
+    let ratios: Vec<f64> = after
+        .routes
+        .iter()
+        .filter_map(|route| {
+            let old = before
+                .routes
+                .iter()
+                .find(|other| other.name == route.name)?;
+            Some(p95(route)? / p95(old)?)
+        })
+        .filter(|ratio| ratio.is_finite())
+        .collect();
+    match median(&ratios) {
+        Some(ratio) if ratios.len() >= 3 => {
+            format!(
+                "  median of all p95s: {} of the baseline's\n",
+                significant(ratio)
+            )
+        }
+        _ => String::new(),
+    }
 }
 
 /// Two p95s differ only if their intervals do not overlap.

@@ -130,7 +130,8 @@ pub(crate) struct ProbeReport {
     pub(crate) scale: u64,
     pub(crate) page_size: Option<u64>,
     pub(crate) statements: u64,
-    pub(crate) rows_fetched: u64,
+    /// `None` when the service does not report how many rows its statements return.
+    pub(crate) rows_fetched: Option<u64>,
     /// Elements of arrays in the answer, at any depth.
     pub(crate) rows_answered: u64,
     pub(crate) database_ms: f64,

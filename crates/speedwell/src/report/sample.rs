@@ -38,7 +38,7 @@ fn probes(statements: [u64; 2], rows: u64, growth: f64) -> Vec<ProbeReport> {
                 scale,
                 page_size: Some(page_size),
                 statements: statements[page],
-                rows_fetched: rows * page_size,
+                rows_fetched: Some(rows * page_size),
                 rows_answered: 2 * page_size,
                 database_ms: 0.4 * 10f64.powf(growth * at as f64),
                 total_ms: 0.9 * 10f64.powf(growth * at as f64),

@@ -7,7 +7,9 @@ use speedwell_trace::Proof;
 
 use super::{
     FindingReport, Report, RouteReport, Verdict,
-    wording::{cost, counted, exponent, limits, one_line, shortened, significant, thousands},
+    wording::{
+        cost, counted, exponent, known, limits, one_line, shortened, significant, thousands,
+    },
 };
 /// How the report may look.
 #[derive(Debug, Clone, Copy, Default)]
@@ -92,6 +94,9 @@ impl Page {
             report.service,
             self.painted(verdict, colour_of(report.verdict))
         );
+        if report.load.is_none() {
+            line.push_str(", latency not judged");
+        }
         let _ = write!(line, " ({}", counted(report.routes.len() as u64, "route"));
         if over > 0 {
             let _ = write!(line, ", {over} over");
@@ -324,7 +329,7 @@ fn cells(route: &RouteReport) -> [String; COLUMNS] {
             |probe| {
                 format!(
                     "{}/{}",
-                    thousands(probe.rows_fetched),
+                    known(probe.rows_fetched),
                     thousands(probe.rows_answered)
                 )
             },

@@ -37,6 +37,11 @@ pub(super) fn counted(count: u64, what: &str) -> String {
     format!("{} {what}{plural}", thousands(count))
 }
 
+/// A count, or a dash when it is not known.
+pub(super) fn known(count: Option<u64>) -> String {
+    count.map_or_else(|| "-".to_owned(), thousands)
+}
+
 /// What a fault costs in one request.
 pub(super) fn cost(finding: &FindingReport) -> String {
     let mut costs = Vec::new();

@@ -59,6 +59,20 @@ fn appears(path: &Path) -> String {
 
 #[test]
 fn an_interrupted_audit_stops_the_service_and_removes_its_data() {
+    leaves_nothing_behind(Signal::INT);
+}
+
+#[test]
+fn an_audit_that_is_told_to_terminate_leaves_nothing_behind_either() {
+    leaves_nothing_behind(Signal::TERM);
+}
+
+#[test]
+fn an_audit_whose_terminal_is_closed_leaves_nothing_behind_either() {
+    leaves_nothing_behind(Signal::HUP);
+}
+
+fn leaves_nothing_behind(signal: Signal) {
     let project = Project::new(&config());
     let scratch = project.0.path().join("scratch");
     fs::create_dir(&scratch).unwrap();
@@ -77,7 +91,7 @@ fn an_interrupted_audit_stops_the_service_and_removes_its_data() {
     );
 
     let pid = Pid::from_raw(i32::try_from(audit.id()).unwrap()).unwrap();
-    kill_process(pid, Signal::INT).unwrap();
+    kill_process(pid, signal).unwrap();
     let run = Run::of(audit.wait_with_output().unwrap());
     run.refuses(&["interrupted"]);
 

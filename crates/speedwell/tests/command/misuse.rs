@@ -148,6 +148,22 @@ fn an_unknown_route_is_answered_with_the_known_ones() {
 }
 
 #[test]
+fn a_value_that_no_route_captures_is_named_before_anything_runs() {
+    let get = "get = \"/healthy/n-plus-one/json-batch?page_size=${page_size}\"";
+    let captured = "capture = { item = \"$.items[*].id\" }\nget = \"/healthy/${pick itme}?page_size=${page_size}\"";
+    audit(&config(&[(get, captured)])).refuses(&["n+1", "`itme`", "did you mean `item`?"]);
+    let broken = format!("{get}\ncapture = {{ item = \"$.items[\" }}");
+    audit(&config(&[(get, &broken)])).refuses(&["n+1", "item"]);
+    audit(&config(&[("page_sizes = [5]\n", "")])).refuses(&["${page_size}", "`page_sizes`"]);
+}
+
+#[test]
+fn a_database_that_cannot_be_explained_is_refused_before_anything_runs() {
+    let sqlite = "sqlite:{workdir}/faulty.db";
+    audit(&config(&[(sqlite, "postgres://localhost/shop")])).refuses(&["postgres", "sqlite:path"]);
+}
+
+#[test]
 fn a_baseline_that_is_no_report_is_refused_before_anything_runs() {
     let project = Project::new(&config(&[]));
     fs::write(project.0.path().join("old.json"), "{}").unwrap();

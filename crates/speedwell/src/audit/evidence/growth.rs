@@ -15,12 +15,14 @@ use crate::{
 
 /// A cost that grows at least with the square root of the data grows.
 pub(crate) const GROWS: f64 = 0.5;
+/// A cost that grows less than this does not grow: a tenfold size makes it half as much again.
+const FLAT: f64 = 0.2;
 /// Times below this are within the noise of a shared machine and say nothing of growth.
 pub(crate) const TIME_FLOOR_MS: f64 = 0.2;
 /// A page this many rows deep is deep (the threshold of the detector, for hidden values).
 const DEEP_ROWS: u64 = 1000;
 /// A list that never exceeds this is not worth a page.
-const LONG_LIST: u64 = 100;
+pub(super) const LONG_LIST: u64 = 100;
 
 impl Weighing<'_> {
     /// Holds every sighting against the other sizes, and adds what only growth can see.
@@ -30,6 +32,11 @@ impl Weighing<'_> {
             match self.verdict(&judged.name, &judged.finding) {
                 Growing::Proved(evidence) => {
                     judged.finding.proof = Proof::Proved;
+                    judged.finding.evidence.push(evidence);
+                    kept.insert(id, judged);
+                }
+                Growing::Doubted(evidence) => {
+                    judged.finding.proof = Proof::Possible;
                     judged.finding.evidence.push(evidence);
                     kept.insert(id, judged);
                 }
@@ -54,6 +61,7 @@ impl Weighing<'_> {
         }
         self.found = kept;
         self.find_deep_offsets();
+        self.find_long_answers();
     }
 
     fn verdict(&self, name: &str, finding: &Finding) -> Growing {
@@ -69,13 +77,17 @@ impl Weighing<'_> {
 
     /// Executions at two page sizes, or at two scales.
     fn loop_grows(&self, name: &str, finding: &Finding) -> Growing {
-        let by_page: Vec<(u64, u64)> = self
+        let pages: Vec<(u64, u64, u64)> = self
             .largest
             .probes
             .iter()
             .filter(|probe| probe.name == name)
-            .filter_map(|probe| Some((probe.page_size?, count(probe, finding.fingerprint)?)))
+            .filter_map(|probe| {
+                let executions = count(probe, finding.fingerprint)?;
+                Some((probe.page_size?, executions, rows_answered(probe)?))
+            })
             .collect();
+        let by_page: Vec<(u64, u64)> = pages.iter().map(|page| (page.0, page.1)).collect();
         let by_scale: Vec<(u64, u64)> = self
             .probes_by_scale(name)
             .filter_map(|probe| Some((probe.scale, count(probe, finding.fingerprint)?)))
@@ -89,6 +101,16 @@ impl Weighing<'_> {
                     "It ran {few} times for {size} {small} and {many} times for {size} {large}."
                 ));
             }
+        }
+        if let (Some(first), Some(last)) = (pages.first(), pages.last())
+            && first.1 == last.1
+            && last.2 * 2 >= first.2 * 3
+            && last.2 > first.2
+        {
+            return Growing::Doubted(format!(
+                "It ran {} times for a page of {} and for a page of {}: it does not follow the rows.",
+                first.1, first.0, last.0
+            ));
         }
         Growing::Silent
     }
@@ -148,8 +170,35 @@ impl Weighing<'_> {
         }
     }
 
+    /// The sentence to say if the time of a statement stays the same while the data grows.
+    pub(super) fn time_is_flat(&self, name: &str, fingerprint: Fingerprint) -> Option<String> {
+        let times: Vec<(u64, f64)> = self
+            .probes_by_scale(name)
+            .filter_map(|probe| {
+                Some((
+                    probe.scale,
+                    time(probe, fingerprint)?.as_secs_f64() * 1000.0,
+                ))
+            })
+            .collect();
+        let power = exponent(times.iter().copied(), TIME_FLOOR_MS)?;
+        let (first, last) = (times.first()?, times.last()?);
+        (power < FLAT).then(|| {
+            format!(
+                "It took {:.2} ms at scale {} and {:.2} ms at scale {}: its time does not grow with the data.",
+                first.1,
+                thousands(first.0),
+                last.1,
+                thousands(last.0)
+            )
+        })
+    }
+
     /// The probes of one route at its largest page size, smallest scale first.
-    fn probes_by_scale<'b>(&'b self, name: &'b str) -> impl Iterator<Item = &'b Probe> + 'b {
+    pub(super) fn probes_by_scale<'b>(
+        &'b self,
+        name: &'b str,
+    ) -> impl Iterator<Item = &'b Probe> + 'b {
         self.scales.iter().filter_map(move |at| {
             at.probes
                 .iter()
@@ -201,6 +250,8 @@ pub(super) enum Growing {
     Proved(String),
     /// It is not the fault it looked like; the reason.
     Refuted(String),
+    /// It does not follow the data, so it counts against no budget; the sentence gives the numbers.
+    Doubted(String),
     /// Nothing can be said.
     Silent,
 }
@@ -210,6 +261,15 @@ fn count(probe: &Probe, fingerprint: Fingerprint) -> Option<u64> {
         .map(|all| all.len() as u64)
         .collect();
     median(&counts)
+}
+
+pub(super) fn rows_answered(probe: &Probe) -> Option<u64> {
+    let rows: Vec<u64> = probe
+        .samples
+        .iter()
+        .filter_map(|sample| sample.request.rows_answered)
+        .collect();
+    median(&rows)
 }
 
 fn rows(probe: &Probe, fingerprint: Fingerprint) -> Option<u64> {

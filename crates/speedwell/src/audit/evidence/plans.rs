@@ -62,9 +62,14 @@ impl Weighing<'_> {
         budget_ms: Option<f64>,
     ) -> (Proof, Option<String>) {
         let Growing::Proved(evidence) = self.time_grows(&probe.name, fingerprint) else {
-            return match lint.certainty {
-                Certainty::Possible => (Proof::Possible, None),
-                Certainty::Likely => (Proof::Likely, None),
+            // What is sorted may be bounded by what the service stores; a scan never is.
+            let flat = match lint.kind {
+                LintKind::UnboundedSort => self.time_is_flat(&probe.name, fingerprint),
+                _ => None,
+            };
+            return match (lint.certainty, flat) {
+                (Certainty::Likely, None) => (Proof::Likely, None),
+                (_, flat) => (Proof::Possible, flat),
             };
         };
         let taken_ms = time(probe, fingerprint).unwrap_or_default().as_secs_f64() * 1000.0;
@@ -105,7 +110,7 @@ impl Weighing<'_> {
                     "If nothing outside this workload needs it, drop it: every write keeps it up to date. DROP INDEX {name};"
                 ),
             };
-            self.add("*", finding, None);
+            self.add("the whole workload", finding, None);
         }
     }
 }
@@ -129,7 +134,7 @@ fn finding(
         .as_ref()
         .map(|suggestion| suggestion.ddl.clone());
     let remedy = match &lint.suggestion {
-        Some(suggestion) => format!("{} Not tried: {}", suggestion.reason, suggestion.ddl),
+        Some(suggestion) => format!("{}\n{};  -- not tried", suggestion.reason, suggestion.ddl),
         None => "No index follows from the statement's structure; rewrite it so that it asks for fewer rows.".to_owned(),
     };
     let finding = Finding {

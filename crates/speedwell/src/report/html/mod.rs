@@ -7,7 +7,9 @@ use speedwell_trace::Proof;
 
 use super::{
     Exponents, FindingReport, Latency, LoadReport, ProbeReport, Report, RouteReport, Verdict,
-    wording::{cost, counted, exponent, limits, one_line, shortened, significant, thousands},
+    wording::{
+        cost, counted, exponent, known, limits, one_line, shortened, significant, thousands,
+    },
 };
 use crate::audit::{grows, rows_per_row};
 
@@ -51,6 +53,16 @@ fn sentence(verdict: Verdict) -> &'static str {
     }
 }
 
+/// The verdict in words; a budget of latency that was not judged is not held.
+pub(super) fn headline(report: &Report) -> String {
+    let unjudged = if report.load.is_none() {
+        ", latency not judged"
+    } else {
+        ""
+    };
+    format!("{}{unjudged}", sentence(report.verdict))
+}
+
 fn badge(verdict: Verdict) -> Markup {
     let (class, word) = match verdict {
         Verdict::Within => ("badge pass", "pass"),
@@ -58,6 +70,15 @@ fn badge(verdict: Verdict) -> Markup {
         Verdict::Over => ("badge fail", "fail"),
     };
     html! { span class=(class) { (word) } }
+}
+
+/// How reasons are set: only what is over is as loud as a fault.
+fn tone(verdict: Verdict) -> &'static str {
+    if verdict == Verdict::Over {
+        "over"
+    } else {
+        "doubt"
+    }
 }
 
 fn header(report: &Report) -> Markup {
@@ -69,7 +90,7 @@ fn header(report: &Report) -> Markup {
     let scales: Vec<String> = report.scales.iter().map(|rows| thousands(*rows)).collect();
     html! {
         header {
-            span class=(class) { (sentence(report.verdict)) }
+            span class=(class) { (headline(report)) }
             h1 { (report.service) }
             p.soft {
                 "Probed at " (scales.join(", ")) " rows, " (report.probes)
@@ -143,7 +164,7 @@ fn row(index: usize, route: &RouteReport) -> Markup {
             td.n { @if let Some(probe) = probe { (probe.statements) } @else { "-" } }
             td.n { @if let Some(probe) = probe { (rows(probe)) } @else { "-" } }
             (exponents(route))
-            td { (budget(route)) @for reason in &route.reasons { div.why.over { (reason) } } }
+            td { (budget(route)) @for reason in &route.reasons { div class={ "why " (tone(route.verdict)) } { (reason) } } }
         }
     }
 }
@@ -151,7 +172,7 @@ fn row(index: usize, route: &RouteReport) -> Markup {
 fn rows(probe: &ProbeReport) -> String {
     format!(
         "{} / {}",
-        thousands(probe.rows_fetched),
+        known(probe.rows_fetched),
         thousands(probe.rows_answered)
     )
 }
@@ -245,7 +266,7 @@ fn section(index: usize, route: &RouteReport, report: &Report) -> Markup {
         div.card id={ "route-" (index) } {
             div.head { (badge(route.verdict)) h3 { (route.name) } code.soft { (route.route) } }
             p { (budget(route)) }
-            @for reason in &route.reasons { p.over { (reason) } }
+            @for reason in &route.reasons { p class=(tone(route.verdict)) { (reason) } }
             @if !route.plan.is_empty() { p { span.soft { "Plan: " } code { (route.plan) } } }
             div.plots {
                 @if let Some(latency) = &route.latency {
@@ -282,7 +303,7 @@ fn probes(route: &RouteReport) -> Markup {
                         td.n { (thousands(probe.scale)) }
                         td.n { @if let Some(size) = probe.page_size { (size) } @else { "-" } }
                         td.n { (probe.statements) } td.n { (rows(probe)) }
-                        td.n { (significant(rows_per_row(probe))) }
+                        td.n { (rows_per_row(probe).map_or_else(|| "-".to_owned(), significant)) }
                         td.n { (significant(probe.database_ms)) } td.n { (significant(probe.total_ms)) }
                     }
                 }

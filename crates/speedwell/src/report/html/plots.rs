@@ -151,7 +151,10 @@ pub(super) fn growth(probes: &[ProbeReport]) -> Markup {
         ),
         (
             "rows",
-            points.iter().map(|p| p.rows_fetched as f64).collect(),
+            points
+                .iter()
+                .map(|p| p.rows_fetched.unwrap_or(0) as f64)
+                .collect(),
             1.0,
         ),
         (
@@ -160,8 +163,10 @@ pub(super) fn growth(probes: &[ProbeReport]) -> Markup {
             0.05,
         ),
     ];
+    let rows_known = points.iter().all(|point| point.rows_fetched.is_some());
     let factors: Vec<(&str, Vec<f64>)> = series
         .into_iter()
+        .filter(|(name, ..)| rows_known || *name != "rows")
         .map(|(name, values, floor)| {
             let base = values.first().copied().unwrap_or(floor).max(floor);
             (
