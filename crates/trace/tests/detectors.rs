@@ -52,6 +52,41 @@ fn reason(seen: &Observation, kind: FindingKind) -> &str {
 }
 
 #[test]
+fn in_nested_loops_the_inner_read_is_driven_by_the_one_around_it() {
+    let outer = "SELECT id, title FROM books WHERE author_id = $1 ORDER BY id LIMIT 3";
+    let inner = "SELECT name FROM publishers WHERE id = $1";
+    let seen = look(request("/authors").read(LIST, 20).each(20, |made, _| {
+        made.read(outer, 3).each(3, |made, _| made.read(inner, 1))
+    }));
+    let parent_of = |table: &str| {
+        let finding = seen
+            .findings
+            .iter()
+            .find(|each| each.statement.contains(table))
+            .unwrap();
+        finding.parent.clone().unwrap()
+    };
+    assert_eq!(&*parent_of("FROM publishers"), outer);
+    assert_eq!(&*parent_of("FROM books"), LIST);
+}
+
+#[test]
+fn two_reads_per_row_are_both_driven_by_the_list() {
+    let other = "SELECT name FROM publishers WHERE id = $1";
+    let seen = look(
+        request("/authors")
+            .read(LIST, 20)
+            .each(20, |made, _| made.read(CHILD, 1).read(other, 1)),
+    );
+    assert_eq!(seen.findings.len(), 2);
+    assert!(
+        seen.findings
+            .iter()
+            .all(|each| each.parent.as_deref() == Some(LIST))
+    );
+}
+
+#[test]
 fn a_read_per_row_with_hidden_values_is_a_likely_n_plus_one() {
     let seen = look(
         request("/authors")
@@ -64,7 +99,7 @@ fn a_read_per_row_with_hidden_values_is_a_likely_n_plus_one() {
     assert_eq!(finding.cost.statements, 19);
     assert_eq!(finding.cost.time, Duration::from_millis(10));
     assert_eq!(finding.parent.as_deref(), Some(LIST));
-    insta::assert_snapshot!(finding.summary, @"One read of books ran 20 times in one request, after a statement that returned 20 rows, 10.0 ms in all.");
+    insta::assert_snapshot!(finding.summary, @"One read of books ran 20 times in one request, after a read that returned 20 rows, 10.0 ms in all.");
     insta::assert_snapshot!(finding.evidence.join("\n"), @"
     20 executions of one statement. The values are hidden: if they are all equal, this is one read repeated 20 times, which one read mends as well.
     Before them, this returned 20 rows: SELECT id, name FROM authors ORDER BY id LIMIT $1

@@ -22,6 +22,7 @@ pub(crate) mod wording;
 mod write_loop;
 
 pub use batched::{Batched, batched_statement};
+pub use deep_offset::keyset_remedy;
 pub use thresholds::Thresholds;
 pub use unbounded_list::is_list_without_limit;
 pub use view::{Group, Run, View, counts_as_work};

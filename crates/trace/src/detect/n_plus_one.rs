@@ -181,15 +181,12 @@ struct Parent {
     fits: bool,
 }
 
-/// The nearest earlier list of about as many rows; failing that, the nearest earlier read.
+/// The nearest earlier list of as many rows; then a read that is itself in a loop and returned as
+/// many in all; then a list of about as many; failing all, the nearest earlier read.
 fn parent(view: &View<'_>, siblings: &[usize]) -> Option<Parent> {
-    let fingerprint = view.runs[siblings[0]].statement.fingerprint;
+    let count = siblings.len() as u64;
     // A few rows may need no child (NULL, cache), or need two.
-    let enough = (siblings.len() as u64).div_ceil(2).max(2);
-    let earlier = |&position: &usize| {
-        let run = &view.runs[position];
-        run.is_work && run.shape.kind == Kind::Select && run.statement.fingerprint != fingerprint
-    };
+    let enough = count.div_ceil(2).max(2);
     let candidate = |position: usize| {
         let rows = view.runs[position].statement.rows_returned;
         Parent {
@@ -198,10 +195,46 @@ fn parent(view: &View<'_>, siblings: &[usize]) -> Option<Parent> {
             fits: rows.is_some_and(|rows| rows >= enough),
         }
     };
-    let candidates = || (0..siblings[0]).rev().filter(earlier).map(candidate);
+    let candidates = || {
+        (0..siblings[0])
+            .rev()
+            .filter(|&at| drives(view, siblings, at))
+            .map(candidate)
+    };
     candidates()
-        .find(|parent| parent.fits)
+        .find(|parent| parent.rows.is_some_and(|rows| rows >= count))
+        .or_else(|| looped_parent(view, siblings).filter(|parent| parent.rows >= Some(count)))
+        .or_else(|| candidates().find(|parent| parent.fits))
         .or_else(|| candidates().next())
+}
+
+/// Whether the read at `position` may be what the siblings run once per row of.
+fn drives(view: &View<'_>, siblings: &[usize], position: usize) -> bool {
+    let run = &view.runs[position];
+    let own = view.runs[siblings[0]].statement.fingerprint;
+    run.is_work && run.shape.kind == Kind::Select && run.statement.fingerprint != own
+}
+
+/// In nested loops the driver runs many times itself, each time just before its children.
+fn looped_parent(view: &View<'_>, siblings: &[usize]) -> Option<Parent> {
+    let position = (0..siblings[0])
+        .rev()
+        .find(|&at| drives(view, siblings, at))?;
+    let fingerprint = view.runs[position].statement.fingerprint;
+    let last = *siblings.last()?;
+    let runs = || {
+        view.runs[..last]
+            .iter()
+            .filter(|run| run.statement.fingerprint == fingerprint)
+    };
+    let rows = runs()
+        .filter_map(|run| run.statement.rows_returned)
+        .reduce(u64::saturating_add);
+    (runs().count() > 1).then_some(Parent {
+        position,
+        rows,
+        fits: true,
+    })
 }
 
 fn report(view: &View<'_>, siblings: &[usize], seen: &Seen, parent: Option<Parent>) -> Finding {
@@ -247,7 +280,7 @@ fn summary(view: &View<'_>, siblings: &[usize], parent: Option<Parent>) -> Strin
             fits: true,
             ..
         }) => {
-            format!(", after a statement that returned {}", in_rows(rows))
+            format!(", after a read that returned {}", in_rows(rows))
         }
         _ => String::new(),
     };
@@ -288,12 +321,6 @@ fn evidence(
             Some(rows) if fits => format!("Before them, this returned {}: {text}", in_rows(rows)),
             _ => format!("The nearest read before them, which may drive the loop: {text}"),
         });
-    }
-    if let Some(function) = siblings
-        .iter()
-        .find_map(|&place| view.runs[place].function())
-    {
-        evidence.push(format!("They ran in {function}."));
     }
     evidence
 }

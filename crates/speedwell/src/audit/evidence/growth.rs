@@ -4,7 +4,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use speedwell_sql::{Fingerprint, Limit, shape};
-use speedwell_trace::{Cost, Finding, FindingId, FindingKind, Proof, Statement, Suppressed};
+use speedwell_trace::{
+    Cost, Finding, FindingId, FindingKind, Proof, Statement, Suppressed, detect::keyset_remedy,
+};
 
 use super::{Weighing, distinct, executions, route_of};
 use crate::{
@@ -344,9 +346,7 @@ fn deep_offset(
         )
         .chain(evidence)
         .collect(),
-        remedy: "Page by key: remember the sort columns of the last row shown and ask for the rows after it, \
-                 `WHERE (created_at, id) < ($1, $2) ORDER BY created_at DESC, id DESC LIMIT $3`, with an index on those columns."
-            .to_owned(),
+        remedy: keyset_remedy(&statement.text, statement.dialect),
         route,
     }
 }
