@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::super::{
-    Latency, ProbeReport, StatementReport, Waterfall,
+    Bar, Latency, ProbeReport, StatementReport, Waterfall,
     wording::{counted, one_line, shortened, significant, thousands},
 };
 
@@ -227,22 +227,21 @@ fn labels<'a>(factors: &[(&'a str, Vec<f64>)], y: LogAxis) -> Vec<(usize, &'a st
     labels
 }
 
-/// One request: each statement as a bar from its start to its end.
+/// One request: each statement as a bar from its start to its end. A statement that runs more than
+/// a few times has one line with all its bars, so that a loop is seen at once.
 pub(super) fn waterfall(waterfall: &Waterfall, statements: &[StatementReport]) -> Markup {
-    /// A longer waterfall says no more than its beginning; the N+1 that makes it long is a finding.
-    const MOST: usize = 40;
     const ROW: f64 = 19.0;
     const WIDE: f64 = 1160.0;
     const TEXT: f64 = 430.0;
-    let shown = waterfall.bars.len().min(MOST);
+    let lanes = lanes(&waterfall.bars);
     let end = waterfall
         .bars
         .iter()
         .map(|bar| bar.start_ms + bar.duration_ms)
         .fold(waterfall.total_ms, f64::max)
         .max(1e-3);
-    let scale = (WIDE - TEXT - 90.0) / end;
-    let height = ROW * (shown as f64 + 1.0) + 10.0;
+    let scale = (WIDE - TEXT - 170.0) / end;
+    let height = ROW * (lanes.len() as f64 + 1.0) + 10.0;
     let text = |fingerprint: &str| {
         let statement = statements
             .iter()
@@ -255,24 +254,57 @@ pub(super) fn waterfall(waterfall: &Waterfall, statements: &[StatementReport]) -
             rect x=(TEXT) y="3" width=(px(waterfall.total_ms * scale)) height="10" rx="2" fill="var(--line)" {}
             text.strong x="0" y="12" { "request" }
             text x=(px(TEXT + waterfall.total_ms * scale + 6.0)) y="12" { (significant(waterfall.total_ms)) " ms" }
-            @for (index, bar) in waterfall.bars.iter().take(MOST).enumerate() {
+            @for (index, lane) in lanes.iter().enumerate() {
                 @let y = ROW * (index as f64 + 1.0);
-                text x="0" y=(px(y + 12.0)) { (text(&bar.fingerprint)) }
-                rect.bars x=(px(TEXT + bar.start_ms * scale)) y=(px(y + 3.0)) width=(px((bar.duration_ms * scale).max(1.5))) height="10" rx="2" {
-                    title {
-                        (significant(bar.start_ms)) " ms + " (significant(bar.duration_ms)) " ms"
-                        @if let Some(rows) = bar.rows { ", " (counted(rows, "row")) }
-                        @if let Some(function) = &bar.function { ", " (function) }
+                text x="0" y=(px(y + 12.0)) { (text(&lane[0].fingerprint)) }
+                @for bar in lane {
+                    rect.bars x=(px(TEXT + bar.start_ms * scale)) y=(px(y + 3.0)) width=(px((bar.duration_ms * scale).max(1.5))) height="10" rx="2" {
+                        title {
+                            (significant(bar.start_ms)) " ms + " (significant(bar.duration_ms)) " ms"
+                            @if let Some(function) = &bar.function { ", " (function) }
+                        }
                     }
                 }
-                text x=(px(TEXT + (bar.start_ms + bar.duration_ms) * scale + 6.0)) y=(px(y + 12.0)) {
-                    (significant(bar.duration_ms)) " ms"
-                    @if let Some(rows) = bar.rows { ", " (counted(rows, "row")) }
-                }
+                text x=(px(TEXT + lane_end(lane) * scale + 6.0)) y=(px(y + 12.0)) { (lane_label(lane)) }
             }
         }
-        @if waterfall.bars.len() > MOST { p.soft { "and " (waterfall.bars.len() - MOST) " more" } }
     }
+}
+
+/// The bars of each line, in the order of their first start.
+fn lanes(bars: &[Bar]) -> Vec<Vec<&Bar>> {
+    /// Up to so many executions are told apart line by line.
+    const FEW: usize = 5;
+    let mut lanes: Vec<Vec<&Bar>> = Vec::new();
+    for bar in bars {
+        let same = |other: &&Bar| other.fingerprint == bar.fingerprint;
+        let looped = bars.iter().filter(same).count() > FEW;
+        match lanes
+            .iter_mut()
+            .find(|lane| looped && lane[0].fingerprint == bar.fingerprint)
+        {
+            Some(lane) => lane.push(bar),
+            None => lanes.push(vec![bar]),
+        }
+    }
+    lanes
+}
+
+fn lane_end(lane: &[&Bar]) -> f64 {
+    lane.iter()
+        .map(|bar| bar.start_ms + bar.duration_ms)
+        .fold(0.0, f64::max)
+}
+
+fn lane_label(lane: &[&Bar]) -> String {
+    let times = match lane.len() {
+        1 => String::new(),
+        many => format!("{many} times, "),
+    };
+    let total: f64 = lane.iter().map(|bar| bar.duration_ms).sum();
+    let rows: Option<u64> = lane.iter().map(|bar| bar.rows).sum();
+    let rows = rows.map_or_else(String::new, |rows| format!(", {}", counted(rows, "row")));
+    format!("{times}{} ms{rows}", significant(total))
 }
 
 /// A coordinate to a tenth of a pixel, so that equal reports are equal files.
@@ -286,5 +318,45 @@ fn trimmed(value: f64) -> String {
         thousands(value.round() as u64)
     } else {
         format!("{value}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bar(fingerprint: &str, start_ms: f64) -> Bar {
+        Bar {
+            start_ms,
+            duration_ms: 0.5,
+            rows: Some(1),
+            fingerprint: fingerprint.to_owned(),
+            function: None,
+        }
+    }
+
+    #[test]
+    fn a_loop_has_one_line_and_a_few_executions_have_one_each() {
+        let mut bars = vec![bar("list", 0.0), bar("few", 1.0), bar("few", 2.0)];
+        bars.extend((0..50).map(|at| bar("loop", 3.0 + f64::from(at))));
+        let lanes = lanes(&bars);
+        assert_eq!(
+            lanes.iter().map(Vec::len).collect::<Vec<_>>(),
+            [1, 1, 1, 50]
+        );
+        assert_eq!(lane_label(&lanes[3]), "50 times, 25.0 ms, 50 rows");
+        assert_eq!(lane_label(&lanes[0]), "0.500 ms, 1 row");
+    }
+
+    #[test]
+    fn a_logarithmic_axis_puts_its_ends_at_its_ends() {
+        let axis = LogAxis::new(1.0, 1000.0, 10.0, 310.0);
+        assert_eq!((axis.at(1.0), axis.at(1000.0)), (10.0, 310.0));
+        assert!((axis.at(10.0) - 110.0).abs() < 1e-9);
+        assert_eq!(
+            axis.at(0.0),
+            10.0,
+            "what is below the axis lies on its edge"
+        );
     }
 }
