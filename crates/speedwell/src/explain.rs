@@ -34,7 +34,13 @@ pub(crate) async fn explain(args: &ExplainArgs) -> anyhow::Result<u8> {
     });
     match args.format {
         Format::Text => {
-            let mut text = format!("Plan ({})\n{plan}\n", dialect_name(plan.system));
+            let mut text = format!("Plan ({})\n", dialect_name(plan.system));
+            match plan.nodes.is_empty() {
+                true => text.push_str("no table is read\n\n"),
+                false => {
+                    let _ = writeln!(text, "{plan}");
+                }
+            }
             if let Err(error) = &structure {
                 let _ = writeln!(text, "No index can be suggested: {error}.");
             }

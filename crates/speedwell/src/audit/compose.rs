@@ -204,13 +204,22 @@ impl Measured<'_> {
         };
         let mut lines = Vec::new();
         for statement in &request.statements {
-            let line = match largest
-                .explained
-                .get(&statement.fingerprint)
-                .map(|e| &e.plan)
-            {
-                Some(Ok(plan)) => plan.summary(),
-                Some(Err(_)) | None => continue,
+            let Some(explained) = largest.explained.get(&statement.fingerprint) else {
+                continue;
+            };
+            let Ok(plan) = &explained.plan else { continue };
+            let written: Vec<&str> = explained
+                .shape
+                .tables
+                .iter()
+                .filter(|table| table.written)
+                .map(|table| table.name.as_str())
+                .collect();
+            let reads = plan.nodes.iter().any(|node| node.table.is_some());
+            let line = match (written.is_empty(), reads) {
+                (true, _) => plan.summary(),
+                (false, false) => format!("writes {}", written.join(", ")),
+                (false, true) => format!("writes {}: {}", written.join(", "), plan.summary()),
             };
             if !line.is_empty() && !lines.contains(&line) {
                 lines.push(line);
