@@ -143,6 +143,9 @@ pub(crate) async fn audit(args: &AuditArgs) -> anyhow::Result<u8> {
             services.len()
         );
     }
+    if args.baseline.is_some() && args.format == Format::Json {
+        bail!("--baseline is shown as text; leave out --format json, or compare the saved files");
+    }
     let baseline = args.baseline.as_deref().map(Report::read).transpose()?;
     for audited in &mut services {
         override_with(audited, args);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use speedwell_load::{Histogram, Outcome, StepOutcome, quantile};
 use speedwell_plan::PlanNode;
-use speedwell_sql::{Dialect, Fingerprint, normalize};
-use speedwell_trace::{Finding, Request, detect::counts_as_work};
+use speedwell_sql::{Dialect, Fingerprint, Kind, normalize, shape};
+use speedwell_trace::{Finding, Request, Statement, detect::counts_as_work};
 
 use super::{
     Evidence, Options,
@@ -95,7 +95,7 @@ impl Measured<'_> {
             let alone = self.alone(probes.last().copied(), reports.last());
             judging.load(&spec.budget, step, outcome, alone.as_ref());
         }
-        let last = probes.last().and_then(|probe| typical(probe));
+        let last = probes.iter().rev().find_map(|probe| typical(probe));
         RouteReport {
             name: spec.name.clone(),
             route: last.map_or_else(
@@ -151,7 +151,7 @@ impl Measured<'_> {
             p95_high_ms: p95.high.map(ms),
             service_p95_ms: percentile_ms(&step.service, 0.95),
             requests_per_s: if steady > 0.0 {
-                step.response.len() as f64 / steady
+                step.requests as f64 / steady
             } else {
                 0.0
             },
@@ -160,7 +160,10 @@ impl Measured<'_> {
                 .iter()
                 .map(|(kind, count)| (kind.to_string(), *count))
                 .collect(),
-            error_sample: step.first_error_sample.clone(),
+            error_sample: step
+                .first_error_sample
+                .as_ref()
+                .map(|sample| self.answer(sample)),
             histogram: step
                 .response
                 .buckets()
@@ -177,7 +180,13 @@ impl Measured<'_> {
     fn load_report(&self, outcome: &Outcome) -> LoadReport {
         let load = &self.audited.load;
         let requests: u64 = outcome.steps.iter().map(|step| step.requests).sum();
-        let steady: u64 = outcome.steps.iter().map(|step| step.response.len()).sum();
+        let setup = self.audited.setup.len();
+        let steady: u64 = outcome
+            .steps
+            .iter()
+            .skip(setup)
+            .map(|step| step.requests)
+            .sum();
         LoadReport {
             scale: self.scales.last().map_or(0, |at| at.scale),
             users: load.users as u64,
@@ -269,6 +278,22 @@ impl Measured<'_> {
         }
     }
 
+    /// A failed answer as it may be printed: its body may hold what belongs to users.
+    fn answer(&self, sample: &str) -> String {
+        match sample.split_once(": ") {
+            Some((status, _)) if !self.options.show_values => status.to_owned(),
+            _ => sample.to_owned(),
+        }
+    }
+
+    /// Why there is no plan, as it may be printed: the database quotes what it does not like.
+    fn refusal<'r>(&self, reason: &'r str) -> &'r str {
+        match reason.split_once(": ") {
+            Some((what, _)) if !self.options.show_values => what,
+            _ => reason,
+        }
+    }
+
     /// A statement as it may be printed: literals are values of users.
     fn shown(&self, text: &str, dialect: Dialect) -> String {
         if self.options.show_values {
@@ -333,7 +358,7 @@ impl Measured<'_> {
             routes,
             plan: match &explained.plan {
                 Ok(plan) => plan.to_string(),
-                Err(reason) => format!("no plan: {reason}"),
+                Err(reason) => format!("no plan: {}", self.refusal(reason)),
             },
             time_ms: self
                 .scales
@@ -383,11 +408,12 @@ impl Measured<'_> {
             if let Err(reason) = &explained.plan {
                 let text = self.shown(&explained.text, explained.dialect);
                 let start: String = text.chars().take(80).collect();
-                warnings.push(format!("No plan for `{start}`: {reason}"));
+                warnings.push(format!("No plan for `{start}`: {}.", self.refusal(reason)));
             }
         }
         let flips = self.plan_flips();
         warnings.extend(flips);
+        warnings.extend(self.load.as_ref().into_iter().flat_map(load_warnings));
         if self.load.is_none() {
             warnings.push(
                 "No load was put on the service: latency budgets were not judged.".to_owned(),
@@ -424,6 +450,28 @@ impl Measured<'_> {
         }
         flips
     }
+}
+
+/// What the load would rather not have to say.
+fn load_warnings(outcome: &Outcome) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if outcome.lost_users > 0 {
+        warnings.push(format!(
+            "{} of {} users did not get through the setup and sent no task.",
+            outcome.lost_users, outcome.users
+        ));
+    }
+    let in_ramp: u64 = outcome
+        .steps
+        .iter()
+        .flat_map(|step| step.ramp_errors.values())
+        .sum();
+    if in_ramp > 0 {
+        warnings.push(format!(
+            "{in_ramp} requests failed during the ramp, which is not judged."
+        ));
+    }
+    warnings
 }
 
 fn same_plan(a: &[PlanNode], b: &[PlanNode]) -> bool {
@@ -491,6 +539,7 @@ fn probe_report(probe: &Probe) -> Option<ProbeReport> {
                 .iter()
                 .filter(|each| counts_as_work(each))
                 .count() as u64
+                + request.statements_dropped
         })?,
         rows_fetched: rows_fetched(probe),
         rows_answered: of(&|request| request.rows_answered.unwrap_or(0))?,
@@ -536,15 +585,25 @@ fn exponents(points: &[(u64, &ProbeReport)]) -> Exponents {
     }
 }
 
-/// Rows of the median request; unknown when the source sees the rows of no statement.
+fn is_read(statement: &Statement) -> bool {
+    counts_as_work(statement) && shape(&statement.text, statement.dialect).kind == Kind::Select
+}
+
+/// Rows of the median request; unknown when the source does not see the rows of every read.
 fn rows_fetched(probe: &Probe) -> Option<u64> {
     let rows: Vec<u64> = probe
         .samples
         .iter()
         .map(|sample| &sample.request)
-        .map(|request| match request.statements.is_empty() {
-            true => Some(0),
-            false => request.rows_fetched(),
+        .map(|request| {
+            let reads = request
+                .statements
+                .iter()
+                .filter(|each| !each.failed && is_read(each));
+            match reads.clone().all(|each| each.rows_returned.is_some()) {
+                true => Some(request.rows_fetched().unwrap_or(0)),
+                false => None,
+            }
         })
         .collect::<Option<_>>()?;
     median(&rows)

@@ -79,7 +79,7 @@ pub(crate) fn weigh(audited: &Audited, scales: &[AtScale], whole: bool) -> Evide
     };
     weighed.inspect_requests(&budgets);
     weighed.inspect_plans(&budgets);
-    if whole {
+    if whole && weighed.all_is_known() {
         weighed.inspect_workload();
     }
     weighed.finish()
@@ -113,7 +113,8 @@ struct Weighing<'a> {
     scales: &'a [AtScale],
     largest: &'a AtScale,
     growing: BTreeSet<String>,
-    found: BTreeMap<FindingId, Judged>,
+    /// By the route's name in the configuration: several of them may share one route.
+    found: BTreeMap<(String, FindingId), Judged>,
     suppressed: Vec<(String, Suppressed)>,
 }
 
@@ -138,6 +139,20 @@ impl Weighing<'_> {
         self.weigh_growth();
     }
 
+    /// Whether every request was seen and every statement explained: only then is what no plan
+    /// uses unused.
+    fn all_is_known(&self) -> bool {
+        let probes = self.largest.probes.iter();
+        probes
+            .clone()
+            .all(|probe| probe.unseen == 0 && probe.failure.is_none())
+            && self
+                .largest
+                .explained
+                .values()
+                .all(|each| each.plan.is_ok())
+    }
+
     /// Keeps the strongest of several sightings of one finding.
     fn add(&mut self, name: &str, finding: Finding, untried: Option<String>) {
         let judged = Judged {
@@ -145,21 +160,22 @@ impl Weighing<'_> {
             name: name.to_owned(),
             untried,
         };
-        match self.found.get(&judged.finding.id) {
+        let key = (name.to_owned(), judged.finding.id);
+        match self.found.get(&key) {
             Some(seen) if strength(&seen.finding) >= strength(&judged.finding) => {}
             _ => {
-                self.found.insert(judged.finding.id, judged);
+                self.found.insert(key, judged);
             }
         }
     }
 
     fn suppress(&mut self, name: &str, suppressed: Suppressed) {
-        let same = |seen: &Suppressed| {
-            seen.kind == suppressed.kind
-                && seen.route == suppressed.route
+        let same = |(seen_in, seen): &&mut (String, Suppressed)| {
+            seen_in == name
+                && seen.kind == suppressed.kind
                 && seen.fingerprint == suppressed.fingerprint
         };
-        match self.suppressed.iter_mut().find(|(_, seen)| same(seen)) {
+        match self.suppressed.iter_mut().find(same) {
             Some((_, seen)) if seen.count >= suppressed.count => {}
             Some((_, seen)) => *seen = suppressed,
             None => self.suppressed.push((name.to_owned(), suppressed)),
@@ -167,21 +183,26 @@ impl Weighing<'_> {
     }
 
     fn finish(self) -> Evidence {
-        let found: BTreeSet<(FindingKind, String, Fingerprint)> = self
+        let found: BTreeSet<(String, FindingKind, Fingerprint)> = self
             .found
             .values()
-            .map(|judged| key(&judged.finding))
+            .map(|judged| {
+                let finding = &judged.finding;
+                (judged.name.clone(), finding.kind, finding.fingerprint)
+            })
             .collect();
         let mut findings: Vec<Judged> = self.found.into_values().collect();
         findings.sort_by(|a, b| {
             let rank = |judged: &Judged| (judged.finding.proof, judged.finding.cost.time);
-            rank(b).cmp(&rank(a)).then(a.finding.id.cmp(&b.finding.id))
+            rank(b)
+                .cmp(&rank(a))
+                .then_with(|| (a.finding.id, &a.name).cmp(&(b.finding.id, &b.name)))
         });
         let mut suppressed: Vec<Suppressed> = self
             .suppressed
             .into_iter()
+            .filter(|(name, each)| !found.contains(&(name.clone(), each.kind, each.fingerprint)))
             .map(|(_, suppressed)| suppressed)
-            .filter(|s| !found.contains(&(s.kind, s.route.to_string(), s.fingerprint)))
             .collect();
         suppressed.sort_by(|a, b| {
             (&a.route, a.kind, a.fingerprint).cmp(&(&b.route, b.kind, b.fingerprint))
@@ -191,10 +212,6 @@ impl Weighing<'_> {
             suppressed,
         }
     }
-}
-
-fn key(finding: &Finding) -> (FindingKind, String, Fingerprint) {
-    (finding.kind, finding.route.to_string(), finding.fingerprint)
 }
 
 fn strength(finding: &Finding) -> (Proof, u64, Duration) {
@@ -371,6 +388,26 @@ mod tests {
             (findings, format!("{:?}", evidence.suppressed))
         };
         assert_eq!(told(&scales()), told(&scales()));
+    }
+
+    #[test]
+    fn routes_that_share_a_template_each_have_their_own_finding() {
+        let renamed = |name: &str| {
+            let mut probe = page(1000, 10, 10);
+            probe.name = name.to_owned();
+            probe
+        };
+        let evidence = weigh(
+            &audited(),
+            &[at(1000, vec![renamed("one"), renamed("two")])],
+            true,
+        );
+        let names: Vec<&str> = evidence
+            .findings
+            .iter()
+            .map(|each| each.name.as_str())
+            .collect();
+        assert_eq!(names, ["one", "two"]);
     }
 
     #[test]

@@ -83,10 +83,17 @@ impl Judging {
         reports: &[ProbeReport],
     ) {
         if let Some(failure) = probes.iter().find_map(|probe| probe.failure.as_ref()) {
-            self.say(Verdict::Over, format!("a probe failed: {failure}"));
+            self.say(Verdict::Over, format!("a probe failed: {}", failure.what));
         }
         if reports.is_empty() {
             self.say(Verdict::Over, "no request of it was observed".to_owned());
+        }
+        let unseen: usize = probes.iter().map(|probe| probe.unseen).sum();
+        if unseen > 0 && !reports.is_empty() {
+            self.say(
+                Verdict::Unsure,
+                format!("{unseen} of its requests were answered and never reported by the service"),
+            );
         }
         let most =
             |measure: &dyn Fn(&ProbeReport) -> f64| reports.iter().map(measure).fold(0.0, f64::max);
@@ -134,7 +141,16 @@ impl Judging {
             ("growth of statements", growth.by_scale.statements),
             ("growth of rows", growth.by_scale.rows),
         ] {
-            self.over(what, exponent.unwrap_or(0.0), "", budget.growth);
+            match (exponent, budget.growth) {
+                (Some(exponent), limit) => self.over(what, exponent, "", limit),
+                (None, None) => {}
+                (None, Some(_)) => self.say(
+                    Verdict::Unsure,
+                    format!(
+                        "{what}: it needs at least two scales, and rows that the service reports"
+                    ),
+                ),
+            }
         }
     }
 
@@ -165,10 +181,7 @@ impl Judging {
             let Some(limit) = limit else { continue };
             let estimate = step.and_then(|step| quantile(&step.response, q));
             let Some(estimate) = estimate else {
-                self.say(
-                    Verdict::Over,
-                    format!("the load sent no request to judge the {what} budget by; add the route to a [[task]]"),
-                );
+                self.say(Verdict::Over, unmeasured(what, step, outcome));
                 continue;
             };
             let is = ms(estimate.value);
@@ -209,6 +222,23 @@ impl Judging {
             Verdict::Over,
             format!("{count} {errors} under load: {}", kinds.join(", ")),
         );
+    }
+}
+
+/// Why there is no percentile to judge.
+fn unmeasured(what: &str, step: Option<&StepOutcome>, outcome: &Outcome) -> String {
+    let sent = step.map_or(0, |step| step.requests);
+    if sent > 0 {
+        format!("all {sent} requests failed; there is no {what} to judge")
+    } else if outcome.lost_users > 0 {
+        format!(
+            "{} of {} users did not get through the setup; there is no {what} to judge",
+            outcome.lost_users, outcome.users
+        )
+    } else {
+        format!(
+            "the load sent no request to judge the {what} budget by; add the route to a [[task]]"
+        )
     }
 }
 
@@ -359,6 +389,29 @@ mod tests {
             judged(Some(&none), ClientHealth::default()).verdict,
             Verdict::Over
         );
+    }
+
+    #[test]
+    fn a_route_that_only_failed_is_not_told_to_join_a_task() {
+        let mut failing = step(0, Duration::ZERO);
+        failing.requests = 7;
+        let judging = judged(Some(&failing), ClientHealth::default());
+        assert!(
+            judging.reasons[0].contains("all 7 requests failed"),
+            "{:?}",
+            judging.reasons
+        );
+    }
+
+    #[test]
+    fn growth_that_cannot_be_measured_is_unsure() {
+        let budget = BudgetSpec {
+            growth: Some(0.1),
+            ..BudgetSpec::default()
+        };
+        let mut judging = Judging::default();
+        judging.growth(&budget, &Growth::default());
+        assert_eq!(judging.verdict, Verdict::Unsure);
     }
 
     #[test]

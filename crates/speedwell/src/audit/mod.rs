@@ -38,7 +38,7 @@ use crate::{
 
 pub(crate) use self::{
     compose::{grows, rows_per_row},
-    evidence::Evidence,
+    evidence::{Evidence, growth::TIME_FLOOR_MS},
     process::ProcessError,
 };
 
@@ -336,7 +336,8 @@ impl Stage<'_> {
                 service: self.audited.service.name.clone(),
                 failure: probes
                     .iter()
-                    .find_map(|probe| probe.failure.clone())
+                    .find_map(|probe| probe.failure.as_ref())
+                    .map(|failure| failure.detail.clone())
                     .unwrap_or_else(|| "none was sent".to_owned()),
             }),
             (0, requests, _) => Err(AuditError::ObservedNothing {
@@ -395,7 +396,7 @@ impl Stage<'_> {
     fn database(&self, surroundings: &Surroundings) -> String {
         match surroundings.database.strip_prefix("sqlite:") {
             Some(path) => {
-                let path = path.trim_start_matches("//");
+                let path = path.strip_prefix("//").unwrap_or(path);
                 format!(
                     "sqlite:{}",
                     self.audited.service.directory.join(path).display()
@@ -457,7 +458,7 @@ impl Stage<'_> {
             .collect::<Result<Vec<_>, _>>()
             .map_err(AuditError::Load)?;
         let index = |name: &str| specs.iter().position(|route| route.name == name);
-        let tasks = self
+        let mut tasks: Vec<Task> = self
             .audited
             .tasks
             .iter()
@@ -468,6 +469,18 @@ impl Stage<'_> {
             })
             .filter(|task| !task.steps.is_empty())
             .collect();
+        if tasks.is_empty() {
+            // Only routes that no task asks for were wanted: each is a task of its own.
+            tasks = self
+                .routes
+                .iter()
+                .map(|route| Task {
+                    name: route.name.clone(),
+                    weight: 1,
+                    steps: index(&route.name).into_iter().collect(),
+                })
+                .collect();
+        }
         Ok(Scenario {
             target,
             steps,

@@ -26,7 +26,25 @@ pub(crate) struct Probe {
     /// Probes whose spans never came.
     pub(crate) unseen: usize,
     /// Why a probe could not be sent or was not answered as expected; the first one.
-    pub(crate) failure: Option<String>,
+    pub(crate) failure: Option<Failure>,
+}
+
+/// A probe that failed.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    /// What happened, without anything that may belong to users.
+    pub(crate) what: String,
+    /// The request and the beginning of the answer, for whoever started the audit.
+    pub(crate) detail: String,
+}
+
+impl Failure {
+    fn plain(what: String) -> Self {
+        Self {
+            detail: what.clone(),
+            what,
+        }
+    }
 }
 
 /// One request that was sent, answered and observed.
@@ -97,7 +115,7 @@ pub(crate) async fn probe(
                         }
                     }
                 }
-                Err(failure) => probe.failure = Some(failure),
+                Err(failure) => probe.failure = Some(Failure::plain(failure)),
             }
             probes.push(probe);
         }
@@ -136,26 +154,32 @@ async fn ask(
     step: &Step,
     session: &mut Session,
     connection: &mut Connection,
-) -> Result<Asked, String> {
-    let prepared: Prepared = session.prepare(step).map_err(|error| error.to_string())?;
+) -> Result<Asked, Failure> {
+    let prepared: Prepared = session
+        .prepare(step)
+        .map_err(|error| Failure::plain(error.to_string()))?;
     let trace = TraceId(rand::random());
     let traceparent = format!("00-{trace}-{}-01", SpanId(rand::random()));
     let path = prepared.path().to_owned();
+    let failed = |what: String, more: &str| Failure {
+        detail: format!("{what} ({} {path}){more}", step.method),
+        what,
+    };
     let answer = connection
         .send(&prepared, Some(&traceparent))
         .await
-        .map_err(|error| format!("{} {path}: {error}", step.method))?;
+        .map_err(|error| failed(error.to_string(), ""))?;
     if !step.expect.accepts(answer.status) {
         let body = String::from_utf8_lossy(&answer.body);
         let start: String = body.chars().take(200).collect();
-        return Err(format!(
-            "{} {path} answered {}: {start}",
-            step.method, answer.status
+        return Err(failed(
+            format!("it answered {}", answer.status),
+            &format!(": {start}"),
         ));
     }
     session
         .absorb(step, &answer)
-        .map_err(|error| format!("{} {path}: {error}", step.method))?;
+        .map_err(|error| failed(error.to_string(), ""))?;
     Ok(Asked {
         trace,
         path,

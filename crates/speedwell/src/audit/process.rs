@@ -19,6 +19,20 @@ use crate::config::Service;
 const LOG_TAIL: usize = 20;
 /// A service is given this long to finish its requests before it is killed.
 const STOP_GRACE: Duration = Duration::from_secs(5);
+/// Variables of the caller's own telemetry that must not reach the service.
+const INHERITED: [&str; 11] = [
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    "OTEL_SDK_DISABLED",
+    "OTEL_TRACES_EXPORTER",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
+    "SPEEDWELL_LITERALS",
+];
 /// The shell's exit status for a command that it cannot find (POSIX, 2.8.2).
 const NOT_FOUND: i32 = 127;
 
@@ -71,6 +85,10 @@ pub(crate) enum ProcessError {
         "the address {address} of `[service] listen` is in use ({reason}); stop what listens there, or leave `listen` out to take a free port"
     )]
     InUse { address: String, reason: String },
+    #[error(
+        "cannot listen on {address} (`[service] listen`): {reason}; give an address of this machine and a port"
+    )]
+    Listen { address: String, reason: String },
     #[error("cannot start {what} `{command}`: {reason}")]
     Start {
         what: &'static str,
@@ -139,6 +157,10 @@ impl Surroundings {
             .env("LISTEN", self.listen.to_string())
             .env("PORT", self.listen.port().to_string())
             .env("DATABASE_URL", &self.database);
+        // What the caller exports for its own telemetry would win over, or leak into, the audit's.
+        for inherited in INHERITED {
+            command.env_remove(inherited);
+        }
         match &self.otlp {
             Some(endpoint) => command
                 .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
@@ -149,9 +171,7 @@ impl Surroundings {
                 // The data is the audit's own scratch data, and a statement whose literals are
                 // blanked cannot be explained.
                 .env("SPEEDWELL_LITERALS", "1"),
-            None => command
-                .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
-                .env("OTEL_SDK_DISABLED", "true"),
+            None => command.env("OTEL_SDK_DISABLED", "true"),
         };
         command.envs(&self.env);
         Ok(command)
@@ -345,9 +365,12 @@ pub(crate) fn address_for(service: &Service) -> Result<SocketAddr, ProcessError>
     let wanted = service.listen.as_deref().unwrap_or("127.0.0.1:0");
     TcpListener::bind(wanted)
         .and_then(|listener| listener.local_addr())
-        .map_err(|error| ProcessError::InUse {
-            address: wanted.to_owned(),
-            reason: error.to_string(),
+        .map_err(|error| {
+            let (address, reason) = (wanted.to_owned(), error.to_string());
+            match error.kind() {
+                io::ErrorKind::AddrInUse => ProcessError::InUse { address, reason },
+                _ => ProcessError::Listen { address, reason },
+            }
         })
 }
 

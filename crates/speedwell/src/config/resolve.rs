@@ -41,7 +41,26 @@ pub(crate) fn load(path: &Path) -> Result<Vec<Audited>, ConfigError> {
     let folder = folder_of(path);
     let mut all = Vec::new();
     for listed in &file.services {
-        all.extend(load(&folder.join(listed))?);
+        let path = folder.join(listed);
+        let (text, file) = read(&path)?;
+        let name = path.display().to_string();
+        if !file.services.is_empty() {
+            let message =
+                "is listed by another file and lists services itself; list them all in one"
+                    .to_owned();
+            return Err(ConfigError::Wrong {
+                path: name,
+                message,
+            });
+        }
+        all.push(
+            Resolver {
+                name,
+                text: &text,
+                path: &path,
+            }
+            .audited(file)?,
+        );
     }
     Ok(all)
 }
@@ -174,10 +193,23 @@ impl Resolver<'_> {
             rate: section.rate,
             think,
             ramp: self.seconds("ramp_s", section.ramp_s, 10.0)?,
-            steady: self.seconds("steady_s", section.steady_s, 60.0)?,
-            timeout: self.seconds("timeout_s", section.timeout_s, TIMEOUT_S)?,
+            steady: self.above_zero("steady_s", section.steady_s, 60.0)?,
+            timeout: self.above_zero("timeout_s", section.timeout_s, TIMEOUT_S)?,
             seed: section.seed.unwrap_or(7),
         })
+    }
+
+    fn above_zero(
+        &self,
+        key: &str,
+        value: Option<f64>,
+        default: f64,
+    ) -> Result<Duration, ConfigError> {
+        let duration = self.seconds(key, value, default)?;
+        if duration.is_zero() {
+            return Err(self.wrong(&format!("`{key}` is 0; it must be above")));
+        }
+        Ok(duration)
     }
 
     fn seconds(

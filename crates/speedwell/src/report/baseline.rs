@@ -1,6 +1,6 @@
 //! Two audits side by side: before and after, route by route.
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::{collections::BTreeMap, fmt::Write};
 
 use speedwell_trace::Proof;
 
@@ -32,6 +32,12 @@ pub(crate) fn compare(before: &Report, after: &Report) -> String {
         }
         text.push_str(line.trim_end());
         text.push('\n');
+    }
+    let of = |report: &Report| report.load.as_ref().map(|load| (load.scale, load.users));
+    if before.scales != after.scales || of(before) != of(after) {
+        text.push_str(
+            "  the baseline was taken at other scales or with other users: times do not compare\n",
+        );
     }
     text.push_str(&shift(before, after));
     for route in &before.routes {
@@ -115,7 +121,7 @@ fn overlap(old: Option<&RouteReport>, new: &RouteReport) -> &'static str {
 }
 
 fn findings(before: &Report, after: &Report) -> String {
-    let faults = |report: &Report| -> BTreeSet<(String, String)> {
+    let faults = |report: &Report| -> BTreeMap<String, String> {
         report
             .findings
             .iter()
@@ -130,11 +136,16 @@ fn findings(before: &Report, after: &Report) -> String {
     };
     let (old, new) = (faults(before), faults(after));
     let mut text = String::new();
-    for (id, what) in new.difference(&old) {
+    for (id, what) in new.iter().filter(|(id, _)| !old.contains_key(*id)) {
         let _ = writeln!(text, "  new: {what} ({id})");
     }
-    for (id, what) in old.difference(&new) {
-        let _ = writeln!(text, "  mended: {what} ({id})");
+    // What was not audited this time is not mended.
+    let audited = |name: &str| after.routes.iter().any(|route| route.name == name);
+    for finding in &before.findings {
+        let gone = old.contains_key(&finding.id) && !new.contains_key(&finding.id);
+        if gone && audited(&finding.name) {
+            let _ = writeln!(text, "  mended: {} ({})", old[&finding.id], finding.id);
+        }
     }
     text
 }

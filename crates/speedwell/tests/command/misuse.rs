@@ -173,6 +173,14 @@ fn a_baseline_that_is_no_report_is_refused_before_anything_runs() {
 }
 
 #[test]
+fn files_that_list_each_other_are_refused() {
+    let project = Project::new("services = [\"speedwell.toml\"]\n");
+    project
+        .speedwell(&["audit"])
+        .refuses(&["lists services itself"]);
+}
+
+#[test]
 fn bad_flags_are_refused() {
     let project = Project::new(&config(&[]));
     for args in [

@@ -21,7 +21,14 @@ impl Weighing<'_> {
             };
             for statement in distinct(probe).into_values() {
                 let explained = self.largest.explained.get(&statement.fingerprint);
-                let is_list = explained.is_some_and(|each| is_list_without_limit(&each.shape));
+                let is_list = explained.is_some_and(|each| {
+                    is_list_without_limit(&each.shape)
+                        && each
+                            .shape
+                            .tables
+                            .iter()
+                            .any(|table| self.growing.contains(&table.name))
+                });
                 if is_list && statement.rows_returned.is_none() {
                     found.push((probe.name.clone(), long_answer(probe, statement, &evidence)));
                 }

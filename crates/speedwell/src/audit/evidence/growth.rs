@@ -30,20 +30,20 @@ impl Weighing<'_> {
     /// Holds every sighting against the other sizes, and adds what only growth can see.
     pub(super) fn weigh_growth(&mut self) {
         let mut kept = BTreeMap::new();
-        for (id, mut judged) in std::mem::take(&mut self.found) {
+        for (key, mut judged) in std::mem::take(&mut self.found) {
             match self.verdict(&judged.name, &judged.finding) {
                 Growing::Proved(evidence) => {
                     judged.finding.proof = Proof::Proved;
                     judged.finding.evidence.push(evidence);
-                    kept.insert(id, judged);
+                    kept.insert(key, judged);
                 }
                 Growing::Doubted(evidence) => {
                     judged.finding.proof = Proof::Possible;
                     judged.finding.evidence.push(evidence);
-                    kept.insert(id, judged);
+                    kept.insert(key, judged);
                 }
                 Growing::Silent => {
-                    kept.insert(id, judged);
+                    kept.insert(key, judged);
                 }
                 Growing::Refuted(reason) => {
                     let finding = judged.finding;
@@ -134,6 +134,7 @@ impl Weighing<'_> {
                 thousands(last.1),
                 thousands(last.0)
             )),
+            Some(power) if power >= FLAT => Growing::Silent,
             Some(_) => Growing::Refuted(format!(
                 "its rows do not grow with the data: {} at scale {}, {} at scale {}",
                 thousands(first.1),

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use speedwell_plan::Schema;
+use speedwell_plan::{Schema, Table};
 use speedwell_sql::{Dialect, fingerprint, shape};
 use speedwell_trace::{Request, Route, Source, SpanId, Statement, TraceId, Values};
 
@@ -92,10 +92,18 @@ pub(super) fn at(scale: u64, probes: Vec<Probe>) -> AtScale {
             },
         );
     }
+    // The one table of these tests holds as many rows as the scale says.
+    let mut schema = Schema::default();
+    let table = Table {
+        name: "items".to_owned(),
+        rows: Some(scale),
+        ..Table::default()
+    };
+    schema.tables.insert("items".to_owned(), table);
     AtScale {
         scale,
         probes,
         explained,
-        schema: Schema::default(),
+        schema,
     }
 }

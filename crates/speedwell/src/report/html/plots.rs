@@ -160,7 +160,7 @@ pub(super) fn growth(probes: &[ProbeReport]) -> Markup {
         (
             "database time",
             points.iter().map(|p| p.database_ms).collect(),
-            0.05,
+            crate::audit::TIME_FLOOR_MS,
         ),
     ];
     let rows_known = points.iter().all(|point| point.rows_fetched.is_some());
