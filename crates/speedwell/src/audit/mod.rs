@@ -134,6 +134,7 @@ pub(crate) async fn audit(
     build(audited, home.path(), progress).await?;
     let mut scales = Vec::new();
     let mut load = None;
+    let mut shared_rows = None;
     for (index, &scale) in audited.data.scales.iter().enumerate() {
         let stage = Stage {
             audited,
@@ -145,6 +146,7 @@ pub(crate) async fn audit(
         if index + 1 == audited.data.scales.len() {
             if !options.no_load {
                 load = Some(stage.load(progress).await?);
+                shared_rows = stage.shared_rows()?;
             }
         } else {
             // The data of one scale can be large, and the next scale does not need it.
@@ -153,7 +155,7 @@ pub(crate) async fn audit(
     }
     let whole = routes.len() == audited.routes.len();
     let evidence = evidence::weigh(audited, &scales, whole);
-    Ok(compose::compose(&compose::Measured {
+    let mut report = compose::compose(&compose::Measured {
         audited,
         routes: &routes,
         scales,
@@ -161,7 +163,9 @@ pub(crate) async fn audit(
         evidence,
         options,
         probes: PROBES,
-    }))
+    });
+    report.warnings.extend(shared_rows);
+    Ok(report)
 }
 
 fn selected<'a>(audited: &'a Audited, only: &[String]) -> Result<Vec<&'a RouteSpec>, AuditError> {
@@ -320,6 +324,18 @@ impl Stage<'_> {
         Rows::read(&path)
             .map(Some)
             .map_err(|error| AuditError::Rows(error.to_string()))
+    }
+
+    /// Users who share an account share its cache entries, which is kinder than life.
+    fn shared_rows(&self) -> Result<Option<String>, AuditError> {
+        let users = self.audited.load.users;
+        let rows = self.rows(&self.surroundings()?)?;
+        Ok(rows.filter(|rows| rows.shared_by(users)).map(|rows| {
+            format!(
+                "{users} users shared the {} rows of `[data] users`.",
+                rows.len()
+            )
+        }))
     }
 
     /// An audit that saw nothing must not pass.
