@@ -4,25 +4,22 @@ use std::time::Duration;
 
 use speedwell_load::{Histogram, Outcome, StepOutcome, quantile};
 use speedwell_plan::PlanNode;
-use speedwell_sql::{Dialect, Fingerprint, Kind, normalize, shape};
-use speedwell_trace::{Finding, Request, Statement, detect::counts_as_work};
+use speedwell_sql::{Dialect, Fingerprint, normalize};
+use speedwell_trace::{Finding, Request};
 
 use super::{
     Evidence, Options,
-    evidence::{
-        AtScale, Explained, Judged,
-        growth::{GROWS, TIME_FLOOR_MS},
-        plans::tables,
-    },
+    evidence::{AtScale, Explained, Judged, growth::GROWS, plans::tables},
     judge::{Alone, Judging},
+    measure::{growth, ms, probe_report, typical, waterfall},
     probe::Probe,
 };
 use crate::{
     config::{Audited, RouteSpec},
-    growth::{exponent, median},
+    growth::median,
     report::{
-        Bar, Bucket, Exponents, FindingReport, Growth, Latency, LoadReport, ProbeReport, Report,
-        RouteReport, ScaleTime, StatementReport, SuppressedReport, VERSION, Verdict, Waterfall,
+        Bucket, FindingReport, Latency, LoadReport, ProbeReport, Report, RouteReport, ScaleTime,
+        StatementReport, SuppressedReport, VERSION, Verdict,
     },
 };
 
@@ -491,136 +488,8 @@ fn times_of(at: &AtScale, fingerprint: Fingerprint) -> Vec<Duration> {
         .collect()
 }
 
-/// The request with the median number of statements; among those the median time.
-fn typical(probe: &Probe) -> Option<&Request> {
-    let mut requests: Vec<&Request> = probe.samples.iter().map(|sample| &sample.request).collect();
-    requests.sort_by_key(|request| (request.statements.len(), request.duration));
-    requests.get(requests.len().checked_sub(1)? / 2).copied()
-}
-
-fn waterfall(request: &Request) -> Waterfall {
-    Waterfall {
-        total_ms: ms(request.duration),
-        bars: request
-            .statements
-            .iter()
-            .map(|statement| Bar {
-                start_ms: ms(statement.offset),
-                duration_ms: ms(statement.duration),
-                rows: statement.rows_returned,
-                fingerprint: statement.fingerprint.to_string(),
-                function: statement
-                    .site
-                    .as_ref()
-                    .map(|site| site.function.to_string()),
-            })
-            .collect(),
-    }
-}
-
-fn probe_report(probe: &Probe) -> Option<ProbeReport> {
-    let of = |measure: &dyn Fn(&Request) -> u64| {
-        let values: Vec<u64> = probe
-            .samples
-            .iter()
-            .map(|sample| measure(&sample.request))
-            .collect();
-        median(&values)
-    };
-    let totals: Vec<Duration> = probe.samples.iter().map(|sample| sample.total).collect();
-    let database =
-        of(&|request| u64::try_from(request.database_time().as_micros()).unwrap_or(u64::MAX))?;
-    Some(ProbeReport {
-        scale: probe.scale,
-        page_size: probe.page_size,
-        statements: of(&|request| {
-            request
-                .statements
-                .iter()
-                .filter(|each| counts_as_work(each))
-                .count() as u64
-                + request.statements_dropped
-        })?,
-        rows_fetched: rows_fetched(probe),
-        rows_answered: of(&|request| request.rows_answered.unwrap_or(0))?,
-        database_ms: database as f64 / 1000.0,
-        total_ms: ms(median(&totals)?),
-    })
-}
-
-fn growth(probes: &[ProbeReport]) -> Growth {
-    let largest_page = probes.iter().map(|probe| probe.page_size).max().flatten();
-    let largest_scale = probes.iter().map(|probe| probe.scale).max();
-    let by_scale: Vec<(u64, &ProbeReport)> = probes
-        .iter()
-        .filter(|probe| probe.page_size == largest_page)
-        .map(|probe| (probe.scale, probe))
-        .collect();
-    let by_page: Vec<(u64, &ProbeReport)> = probes
-        .iter()
-        .filter(|probe| Some(probe.scale) == largest_scale)
-        .filter_map(|probe| Some((probe.page_size?, probe)))
-        .collect();
-    Growth {
-        by_scale: exponents(&by_scale),
-        by_page: exponents(&by_page),
-    }
-}
-
-fn exponents(points: &[(u64, &ProbeReport)]) -> Exponents {
-    let fit = |cost: &dyn Fn(&ProbeReport) -> f64, floor: f64| {
-        exponent(
-            points.iter().map(|(size, probe)| (*size, cost(probe))),
-            floor,
-        )
-    };
-    Exponents {
-        statements: fit(&|probe| probe.statements as f64, 1.0),
-        rows: points
-            .iter()
-            .map(|(size, probe)| Some((*size, probe.rows_fetched? as f64)))
-            .collect::<Option<Vec<_>>>()
-            .and_then(|rows| exponent(rows, 1.0)),
-        time: fit(&|probe| probe.database_ms, TIME_FLOOR_MS),
-    }
-}
-
-fn is_read(statement: &Statement) -> bool {
-    counts_as_work(statement) && shape(&statement.text, statement.dialect).kind == Kind::Select
-}
-
-/// Rows of the median request; unknown when the source does not see the rows of every read.
-fn rows_fetched(probe: &Probe) -> Option<u64> {
-    let rows: Vec<u64> = probe
-        .samples
-        .iter()
-        .map(|sample| &sample.request)
-        .map(|request| {
-            let reads = request
-                .statements
-                .iter()
-                .filter(|each| !each.failed && is_read(each));
-            match reads.clone().all(|each| each.rows_returned.is_some()) {
-                true => Some(request.rows_fetched().unwrap_or(0)),
-                false => None,
-            }
-        })
-        .collect::<Option<_>>()?;
-    median(&rows)
-}
-
-/// Rows fetched per row answered; an answer without rows counts as one row.
-pub(crate) fn rows_per_row(probe: &ProbeReport) -> Option<f64> {
-    Some(probe.rows_fetched? as f64 / probe.rows_answered.max(1) as f64)
-}
-
 fn percentile_ms(histogram: &Histogram, q: f64) -> f64 {
     ms(histogram.percentile(q))
-}
-
-/// Milliseconds, to the microsecond: no measurement here is finer.
-pub(super) fn ms(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
 /// Whether a time exponent is worth a warning colour in the report.

@@ -4,8 +4,8 @@ use speedwell_load::{Judgement, Outcome, StepOutcome, quantile};
 use speedwell_trace::{Finding, Proof};
 
 use super::{
-    compose::{ms, rows_per_row},
     evidence::Judged,
+    measure::{ms, rows_per_row},
     probe::Probe,
 };
 use crate::{

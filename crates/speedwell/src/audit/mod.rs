@@ -3,6 +3,7 @@
 mod compose;
 mod evidence;
 mod judge;
+mod measure;
 mod probe;
 mod process;
 mod steps;
@@ -37,8 +38,9 @@ use crate::{
 };
 
 pub(crate) use self::{
-    compose::{grows, rows_per_row},
+    compose::grows,
     evidence::{Evidence, growth::TIME_FLOOR_MS},
+    measure::rows_per_row,
     process::ProcessError,
 };
 
