@@ -6,13 +6,14 @@
 use std::{
     fmt,
     future::{Future, poll_fn},
-    io,
+    io::{self, IoSlice},
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::HeaderValue;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -143,7 +144,7 @@ impl Connection {
         traceparent: Option<&str>,
     ) -> Result<Times, ErrorKind> {
         self.last_error = None;
-        self.write_request(prepared, traceparent);
+        let body = self.write_request(prepared, traceparent);
         let mut begin = Instant::now();
         let deadline = begin + self.limits.timeout;
         loop {
@@ -158,7 +159,7 @@ impl Connection {
                 }
             };
             self.inbox.begin(prepared.method());
-            match self.converse(&mut stream, deadline).await {
+            match self.converse(&mut stream, body, deadline).await {
                 Ok(all_written) => {
                     if all_written && self.inbox.keeps_alive() && !prepared.closes() {
                         self.idle = Some(stream);
@@ -228,7 +229,12 @@ impl Connection {
         }
     }
 
-    fn write_request(&mut self, prepared: &Prepared, traceparent: Option<&str>) {
+    /// Writes the request to the outbox; returns its body unless that is there as well.
+    fn write_request<'a>(
+        &mut self,
+        prepared: &'a Prepared,
+        traceparent: Option<&str>,
+    ) -> &'a [Bytes] {
         if self.outbox.capacity() > KEPT_SIZE {
             self.outbox = Vec::new();
         }
@@ -241,7 +247,7 @@ impl Connection {
                 &random
             }
         };
-        prepared.write(&mut self.outbox, &self.host, trace);
+        prepared.write(&mut self.outbox, &self.host, trace)
     }
 
     /// Writes the request and reads its answer; whether all was written by then.
@@ -250,9 +256,10 @@ impl Connection {
     async fn converse(
         &mut self,
         stream: &mut TcpStream,
+        body: &[Bytes],
         deadline: Instant,
     ) -> Result<bool, Failed> {
-        let mut outgoing = Outgoing::new(&self.outbox);
+        let mut outgoing = Outgoing::new(&self.outbox, body);
         let (inbox, alarm) = (&mut self.inbox, &mut self.alarm);
         poll_fn(|cx| {
             outgoing.poll(stream, cx);
@@ -283,19 +290,25 @@ impl fmt::Debug for Connection {
     }
 }
 
+/// Pieces of a body that one write takes; forms have few, and the rest goes with the next.
+const PIECES_AT_ONCE: usize = 16;
+
 /// How far a request is written.
 struct Outgoing<'a> {
-    all: &'a [u8],
+    /// What is left of the piece under way.
     rest: &'a [u8],
+    later: &'a [Bytes],
+    begun: bool,
     /// Writing failed. The service may have answered before, so that is read first.
     error: Option<io::Error>,
 }
 
 impl<'a> Outgoing<'a> {
-    fn new(all: &'a [u8]) -> Self {
+    fn new(head: &'a [u8], body: &'a [Bytes]) -> Self {
         Self {
-            all,
-            rest: all,
+            rest: head,
+            later: body,
+            begun: false,
             error: None,
         }
     }
@@ -303,24 +316,50 @@ impl<'a> Outgoing<'a> {
     /// Writes what the connection takes at the moment.
     fn poll(&mut self, stream: &mut TcpStream, cx: &mut Context<'_>) {
         while !self.is_done() && self.error.is_none() {
-            match Pin::new(&mut *stream).poll_write(cx, self.rest) {
+            match self.write(Pin::new(&mut *stream), cx) {
                 Poll::Ready(Ok(0)) => self.error = Some(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(written)) => self.rest = &self.rest[written..],
+                Poll::Ready(Ok(written)) => self.advance(written),
                 Poll::Ready(Err(error)) => self.error = Some(error),
                 Poll::Pending => return,
             }
         }
     }
 
+    fn write(&self, stream: Pin<&mut TcpStream>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.later.is_empty() {
+            return stream.poll_write(cx, self.rest);
+        }
+        let mut slices = [IoSlice::new(&[]); PIECES_AT_ONCE];
+        slices[0] = IoSlice::new(self.rest);
+        for (slice, piece) in slices[1..].iter_mut().zip(self.later) {
+            *slice = IoSlice::new(piece);
+        }
+        let count = PIECES_AT_ONCE.min(1 + self.later.len());
+        stream.poll_write_vectored(cx, &slices[..count])
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        self.begun = true;
+        while written >= self.rest.len() {
+            written -= self.rest.len();
+            let Some((next, later)) = self.later.split_first() else {
+                self.rest = &[];
+                return;
+            };
+            (self.rest, self.later) = (next, later);
+        }
+        self.rest = &self.rest[written..];
+    }
+
     fn is_done(&self) -> bool {
-        self.rest.is_empty()
+        self.rest.is_empty() && self.later.is_empty()
     }
 
     /// Adds what is known of the request to why there is no answer.
     fn explain(&self, failed: Failed) -> Failed {
         match failed {
             Failed::Unanswered { detail, .. } => Failed::Unanswered {
-                written: self.rest.len() < self.all.len(),
+                written: self.begun,
                 detail: match &self.error {
                     Some(error) => format!("{error} while sending"),
                     None => detail,

@@ -8,6 +8,7 @@ mod engine;
 mod failure;
 mod histogram;
 mod inbox;
+mod multipart;
 mod options;
 mod outcome;
 mod quantile;
@@ -24,6 +25,7 @@ pub use connection::{Connection, Limits};
 pub use engine::{LoadError, run};
 pub use failure::ErrorKind;
 pub use histogram::{Bucket, Histogram};
+pub use multipart::{FileContent, Multipart, Part};
 pub use options::{LoadOptions, Model, Think, ThinkError};
 pub use outcome::{
     ClientHealth, Outcome, Phase, Progress, Second, StepOutcome, TaskOutcome, TimingSum,
@@ -31,6 +33,6 @@ pub use outcome::{
 pub use quantile::{Estimate, Judgement, judge, quantile};
 pub use request::Prepared;
 pub use rows::{Row, Rows, RowsError};
-pub use scenario::{Expect, Scenario, Step, Task};
+pub use scenario::{Body, Expect, Scenario, Step, Task};
 pub use session::Session;
 pub use template::{JsonTemplate, Reference, RenderError, Template, TemplateError};

@@ -81,6 +81,9 @@ pub struct StepOutcome {
     pub in_ramp: u64,
     /// Errors of those.
     pub ramp_errors: BTreeMap<ErrorKind, u64>,
+    /// Turns in which the step was not sent because the pool that it takes from was empty, ramp
+    /// and setup included. They are no requests and no errors.
+    pub skipped: u64,
     /// Metrics of `Server-Timing` headers by name.
     pub server_timing: BTreeMap<String, TimingSum>,
 }

@@ -9,12 +9,59 @@ use rand::Rng;
 /// How the client names itself.
 const USER_AGENT: &str = concat!("speedwell-load/", env!("CARGO_PKG_VERSION"));
 
+/// A longer body is sent from where it lies. A shorter one is copied behind the headers: that costs
+/// less than to hand it to the kernel separately.
+const COPIED_SIZE: usize = 16 << 10;
+
+/// A body and its type.
+#[derive(Debug, Clone)]
+pub(crate) struct Payload {
+    content_type: HeaderValue,
+    /// Whether a header of the step may give the body another type.
+    fixed_type: bool,
+    pieces: Vec<Bytes>,
+}
+
+impl Payload {
+    pub(crate) fn json(text: String) -> Self {
+        Self {
+            content_type: HeaderValue::from_static("application/json"),
+            fixed_type: false,
+            pieces: vec![Bytes::from(text)],
+        }
+    }
+
+    /// A form; its type names the boundary, so that no other type would fit. `boundary` must be
+    /// letters, digits and dashes.
+    pub(crate) fn multipart(boundary: &str, pieces: Vec<Bytes>) -> Self {
+        let content_type = format!("multipart/form-data; boundary={boundary}");
+        Self {
+            content_type: HeaderValue::try_from(content_type)
+                .unwrap_or_else(|_| HeaderValue::from_static("multipart/form-data")),
+            fixed_type: true,
+            pieces,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn content_type(&self) -> &HeaderValue {
+        &self.content_type
+    }
+
+    #[cfg(test)]
+    pub(crate) fn pieces(&self) -> &[Bytes] {
+        &self.pieces
+    }
+}
+
 /// A request ready to be sent, as often as wanted.
 #[derive(Clone)]
 pub struct Prepared {
     method: Method,
     uri: Uri,
-    body: Bytes,
+    /// In pieces, none of them empty.
+    body: Vec<Bytes>,
+    body_len: usize,
     /// Request line and headers, without what the connection adds.
     head: Vec<u8>,
     /// Length of the request line.
@@ -30,8 +77,17 @@ impl Prepared {
         method: &Method,
         uri: Uri,
         headers: &[(HeaderName, HeaderValue)],
-        body: Option<Bytes>,
+        payload: Option<Payload>,
     ) -> Self {
+        let (content_type, fixed_type, mut body) = match payload {
+            Some(payload) => (
+                Some(payload.content_type),
+                payload.fixed_type,
+                payload.pieces,
+            ),
+            None => (None, false, Vec::new()),
+        };
+        body.retain(|piece| !piece.is_empty());
         let mut prepared = Self {
             method: method.clone(),
             head: Vec::with_capacity(256),
@@ -39,23 +95,26 @@ impl Prepared {
             has_host: false,
             traceparent: None,
             closes: false,
-            body: body.clone().unwrap_or_default(),
+            body_len: body.iter().map(Bytes::len).sum(),
+            body,
             uri,
         };
         prepared.push_line();
-        let own = |name: &HeaderName| headers.iter().any(|(other, _)| other == name);
-        let json = body.is_some().then_some("application/json");
+        let ours = |name: &HeaderName| fixed_type && *name == header::CONTENT_TYPE;
+        let own = |name: &HeaderName| !ours(name) && headers.iter().any(|(other, _)| other == name);
+        let content_type = content_type.as_ref().map(HeaderValue::as_bytes);
         for (name, value) in [
-            (header::USER_AGENT, Some(USER_AGENT)),
-            (header::ACCEPT, Some("*/*")),
-            (header::CONTENT_TYPE, json),
+            (header::USER_AGENT, Some(USER_AGENT.as_bytes())),
+            (header::ACCEPT, Some(b"*/*".as_slice())),
+            (header::CONTENT_TYPE, content_type),
         ] {
             if let Some(value) = value.filter(|_| !own(&name)) {
-                push_header(&mut prepared.head, &name, value.as_bytes());
+                push_header(&mut prepared.head, &name, value);
             }
         }
         for (index, (name, value)) in headers.iter().enumerate() {
-            if headers[index + 1..].iter().all(|(other, _)| other != name) {
+            let last = headers[index + 1..].iter().all(|(other, _)| other != name);
+            if last && !ours(name) {
                 prepared.push_own(name, value);
             }
         }
@@ -95,8 +154,8 @@ impl Prepared {
     /// Methods that usually have a body say so when they have none (RFC 9110, 8.6).
     fn push_length(&mut self) {
         let usual = [Method::POST, Method::PUT, Method::PATCH].contains(&self.method);
-        if usual || !self.body.is_empty() {
-            let length = self.body.len().to_string();
+        if usual || self.body_len > 0 {
+            let length = self.body_len.to_string();
             push_header(&mut self.head, &header::CONTENT_LENGTH, length.as_bytes());
         }
     }
@@ -115,9 +174,9 @@ impl Prepared {
             .map_or("/", http::uri::PathAndQuery::as_str)
     }
 
-    /// Body; empty when there is none.
+    /// Body, in pieces; none when there is no body.
     #[must_use]
-    pub fn body(&self) -> &Bytes {
+    pub fn body(&self) -> &[Bytes] {
         &self.body
     }
 
@@ -131,8 +190,8 @@ impl Prepared {
         self.traceparent.as_ref().map(HeaderValue::as_bytes)
     }
 
-    /// Replaces `out` with the whole request.
-    pub(crate) fn write(&self, out: &mut Vec<u8>, host: &str, traceparent: &[u8]) {
+    /// Replaces `out` with the request; returns the body unless that is in `out` as well.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, host: &str, traceparent: &[u8]) -> &[Bytes] {
         let (line, headers) = self.head.split_at(self.line);
         out.clear();
         out.extend_from_slice(line);
@@ -142,7 +201,13 @@ impl Prepared {
         out.extend_from_slice(headers);
         push_header(out, &TRACEPARENT, traceparent);
         out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(&self.body);
+        if self.body_len > COPIED_SIZE {
+            return &self.body;
+        }
+        for piece in &self.body {
+            out.extend_from_slice(piece);
+        }
+        &[]
     }
 }
 
@@ -208,10 +273,12 @@ mod tests {
             })
             .collect();
         let uri = Uri::from_static("/a?b=c");
-        let prepared = Prepared::new(method, uri, &headers, body.map(Bytes::from));
+        let payload = body.map(|body| Payload::json(body.to_owned()));
+        let prepared = Prepared::new(method, uri, &headers, payload);
         let mut out = b"left over".to_vec();
         let trace = prepared.traceparent().unwrap_or(b"00-1-2-01");
-        prepared.write(&mut out, "127.0.0.1:80", trace);
+        let apart = prepared.write(&mut out, "127.0.0.1:80", trace).concat();
+        out.extend_from_slice(&apart);
         String::from_utf8(out).unwrap().replace(USER_AGENT, "me")
     }
 
@@ -241,6 +308,31 @@ mod tests {
             "GET /a?b=c HTTP/1.1\r\nhost: other\r\naccept: text/plain\r\nuser-agent: you\r\n\
              traceparent: mine\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn a_form_keeps_its_type_whatever_the_step_says() {
+        let own = [(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"))];
+        let payload = Payload::multipart("b", vec![Bytes::from_static(b"--b--\r\n")]);
+        let uri = Uri::from_static("/");
+        let prepared = Prepared::new(&Method::POST, uri, &own, Some(payload));
+        let mut out = Vec::new();
+        prepared.write(&mut out, "h", b"t");
+        let written = String::from_utf8(out).unwrap();
+        assert!(written.contains("\r\ncontent-type: multipart/form-data; boundary=b\r\n"));
+        assert!(!written.contains("text/plain"), "{written}");
+        assert!(written.ends_with("\r\ncontent-length: 7\r\ntraceparent: t\r\n\r\n--b--\r\n"));
+    }
+
+    #[test]
+    fn a_long_body_is_handed_over_where_it_lies() {
+        let long = "x".repeat(COPIED_SIZE + 1);
+        let uri = Uri::from_static("/");
+        let prepared = Prepared::new(&Method::PUT, uri, &[], Some(Payload::json(long)));
+        let mut out = Vec::new();
+        let apart = prepared.write(&mut out, "h", b"t");
+        assert_eq!(apart[0].as_ptr(), prepared.body()[0].as_ptr());
+        assert!(out.len() < 200 && out.ends_with(b"\r\n\r\n"));
     }
 
     #[test]

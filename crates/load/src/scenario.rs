@@ -8,8 +8,11 @@ use crate::{
     answer::Received,
     capture::{Capture, CaptureError, ParsedBody},
     failure::ErrorKind,
+    multipart::Multipart,
+    request::Payload,
     rows::Rows,
-    template::{JsonTemplate, Reference, Template},
+    session::Session,
+    template::{JsonTemplate, Reference, RenderError, Template},
 };
 
 /// One request, with places to fill.
@@ -27,8 +30,8 @@ pub struct Step {
     /// `content-type`; they replace these. `content-length` and `transfer-encoding` are always
     /// the client's own.
     pub headers: Vec<(http::HeaderName, Template)>,
-    /// JSON body.
-    pub body: Option<JsonTemplate>,
+    /// Body. With a [`Body::Multipart`] the `content-type` is always the client's own as well.
+    pub body: Option<Body>,
     /// What the answer must be like.
     pub expect: Expect,
     /// Values to carry to later steps.
@@ -56,7 +59,7 @@ impl Step {
         self.path
             .names()
             .chain(self.headers.iter().flat_map(|(_, value)| value.names()))
-            .chain(self.body.iter().flat_map(JsonTemplate::names))
+            .chain(self.body.iter().flat_map(Body::names))
     }
 
     /// True when an answer with the right status holds nothing that is looked for.
@@ -71,10 +74,41 @@ impl Step {
                 .headers
                 .iter()
                 .all(|(_, value)| value.constant().is_some())
-            && self
-                .body
-                .as_ref()
-                .is_none_or(|body| body.constant().is_some())
+            && self.body.as_ref().is_none_or(Body::is_constant)
+    }
+}
+
+/// What is sent after the headers.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// JSON.
+    Json(JsonTemplate),
+    /// A form of texts and files.
+    Multipart(Multipart),
+}
+
+impl Body {
+    /// What the body needs from outside, in order, with repetitions.
+    pub fn names(&self) -> impl Iterator<Item = Reference> {
+        let (json, form) = match self {
+            Self::Json(json) => (Some(json.names()), None),
+            Self::Multipart(form) => (None, Some(form.names())),
+        };
+        json.into_iter().flatten().chain(form.into_iter().flatten())
+    }
+
+    fn is_constant(&self) -> bool {
+        match self {
+            Self::Json(json) => json.constant().is_some(),
+            Self::Multipart(form) => form.is_constant(),
+        }
+    }
+
+    pub(crate) fn render(&self, session: &mut Session) -> Result<Payload, RenderError> {
+        match self {
+            Self::Json(json) => Ok(Payload::json(json.render(session)?.to_string())),
+            Self::Multipart(form) => form.render(session),
+        }
     }
 }
 

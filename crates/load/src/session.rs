@@ -1,8 +1,10 @@
 //! One user's state: what it knows, what it draws, and the requests that come of it.
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt, mem,
+};
 
-use bytes::Bytes;
 use http::{HeaderValue, Uri};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -26,6 +28,8 @@ pub struct Session {
     user: u64,
     row: Option<Row>,
     values: HashMap<String, Value>,
+    /// Pools that `${take ..}` has emptied since they were captured.
+    drained: HashSet<String>,
     seq: u64,
     tasks: ChaCha8Rng,
     pauses: ChaCha8Rng,
@@ -45,6 +49,7 @@ impl Session {
             user,
             row,
             values: HashMap::new(),
+            drained: HashSet::new(),
             seq: 0,
             tasks: stream(0),
             pauses: stream(1),
@@ -54,6 +59,7 @@ impl Session {
 
     /// Sets a value by name: a constant, or what a capture would have set. A list is a pool.
     pub fn set(&mut self, name: &str, value: Value) {
+        self.drained.remove(name);
         match self.values.get_mut(name) {
             Some(known) => *known = value,
             None => {
@@ -68,6 +74,12 @@ impl Session {
         self.values.contains_key(name)
     }
 
+    /// Whether a step that needs this name should wait until it is captured: it has no value, or
+    /// all of them were taken.
+    pub(crate) fn lacks(&self, name: &str) -> bool {
+        !self.knows(name) || self.drained.contains(name)
+    }
+
     /// Fills the templates of a step.
     ///
     /// # Errors
@@ -76,7 +88,7 @@ impl Session {
         let path = step.path.render_path(self)?;
         let uri = origin_form(&path).ok_or(RenderError::Path)?;
         let body = match &step.body {
-            Some(body) => Some(Bytes::from(body.render(self)?.to_string())),
+            Some(body) => Some(body.render(self)?),
             None => None,
         };
         let mut headers = Vec::with_capacity(step.headers.len());
@@ -119,6 +131,7 @@ impl Session {
                 Value::from(value.ok_or_else(|| RenderError::MissingColumn(column.clone()))?)
             }
             Place::Named(Reference::Pick(pool)) => self.pick(pool)?,
+            Place::Named(Reference::Take(pool)) => self.take_out(pool)?,
             Place::Int(low, high) => {
                 // One draw whatever the range, so that later draws do not depend on it.
                 let width = i128::from(*high) - i128::from(*low) + 1;
@@ -137,13 +150,36 @@ impl Session {
     fn pick(&mut self, pool: &str) -> Result<Value, RenderError> {
         let draw = self.draws.next_u64();
         match self.values.get(pool) {
-            None => Err(RenderError::MissingPool(pool.to_owned())),
+            None => Err(RenderError::MissingPool(Reference::Pick(pool.to_owned()))),
             Some(Value::Array(values)) => values
                 .get(below(draw, values.len() as u64) as usize)
                 .cloned()
                 .ok_or_else(|| RenderError::EmptyPool(pool.to_owned())),
             Some(one) => Ok(one.clone()),
         }
+    }
+
+    /// Like [`Session::pick`], but the value is gone from the pool.
+    fn take_out(&mut self, pool: &str) -> Result<Value, RenderError> {
+        let draw = self.draws.next_u64();
+        let known = self
+            .values
+            .get_mut(pool)
+            .ok_or_else(|| RenderError::MissingPool(Reference::Take(pool.to_owned())))?;
+        let (value, left) = match known {
+            Value::Array(values) if values.is_empty() => {
+                return Err(RenderError::NothingToTake(pool.to_owned()));
+            }
+            Value::Array(values) => {
+                let value = values.swap_remove(below(draw, values.len() as u64) as usize);
+                (value, values.len())
+            }
+            one => (mem::replace(one, Value::Array(Vec::new())), 0),
+        };
+        if left == 0 {
+            self.drained.insert(pool.to_owned());
+        }
+        Ok(value)
     }
 
     fn uuid(&mut self) -> String {
@@ -204,7 +240,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::template::{JsonTemplate, Template};
+    use crate::{
+        scenario::Body,
+        template::{JsonTemplate, Template},
+    };
 
     fn step(path: &str) -> Step {
         Step::new("step", Method::GET, Template::parse(path).unwrap())
@@ -220,7 +259,9 @@ mod tests {
             header::AUTHORIZATION,
             Template::parse("Bearer ${token}").unwrap(),
         )];
-        step.body = Some(JsonTemplate::parse(&json!({"id": "${id}"})).unwrap());
+        step.body = Some(Body::Json(
+            JsonTemplate::parse(&json!({"id": "${id}"})).unwrap(),
+        ));
         let prepared = session.prepare(&step).unwrap();
         assert_eq!(prepared.path(), "/flyers/5?q=a");
         let mut written = Vec::new();
@@ -228,7 +269,7 @@ mod tests {
         let written = String::from_utf8(written).unwrap();
         assert!(written.contains("\r\nauthorization: Bearer t0\r\n"));
         assert!(written.contains("\r\ncontent-type: application/json\r\n"));
-        assert_eq!(prepared.body(), r#"{"id":5}"#);
+        assert_eq!(prepared.body().concat(), br#"{"id":5}"#);
         let shown = format!("{prepared:?} {session:?}");
         assert!(!shown.contains("t0"), "{shown}");
     }
@@ -257,6 +298,44 @@ mod tests {
         assert_eq!(draw(7, 1), draw(7, 1));
         assert_ne!(draw(7, 1), draw(7, 2));
         assert_ne!(draw(7, 1), draw(8, 1));
+    }
+
+    #[test]
+    fn a_value_is_taken_once_and_the_last_leaves_the_pool_wanting() {
+        let mut session = Session::new(1, 0, None);
+        let take = Place::Named(Reference::Take("pool".to_owned()));
+        let error = session.value(&take).unwrap_err().to_string();
+        assert!(error.contains("no step has captured `pool`"), "{error}");
+        session.set("pool", json!([1, 2, 3]));
+        let mut taken: Vec<u64> = (0..3)
+            .map(|_| {
+                assert!(!session.lacks("pool"));
+                session.value(&take).unwrap().as_u64().unwrap()
+            })
+            .collect();
+        taken.sort_unstable();
+        assert_eq!(taken, [1, 2, 3]);
+        assert!(session.lacks("pool") && session.knows("pool"));
+        assert_eq!(
+            session.value(&take),
+            Err(RenderError::NothingToTake("pool".to_owned()))
+        );
+        session.set("pool", json!([4]));
+        assert!(!session.lacks("pool"));
+        session.set("pool", json!([]));
+        assert!(
+            !session.lacks("pool"),
+            "to list again would find nothing again"
+        );
+    }
+
+    #[test]
+    fn a_single_value_can_be_taken_too() {
+        let mut session = Session::new(1, 0, None);
+        session.set("id", json!("a"));
+        let template = Template::parse("${take id}").unwrap();
+        assert_eq!(template.render(&mut session).unwrap(), "a");
+        assert!(session.lacks("id") && template.render(&mut session).is_err());
     }
 
     #[test]

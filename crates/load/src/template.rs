@@ -5,6 +5,7 @@
 //! | `${name}` | a captured value or a constant |
 //! | `${row.column}` | the user's value in that column of the users' file |
 //! | `${pick name}` | a random value of the pool `name` |
+//! | `${take name}` | a random value of the pool `name`, which loses it: no later request gets it |
 //! | `${int 1 100}` | a random whole number, both ends included |
 //! | `${uuid}` | a random UUID |
 //! | `${seq}` | 1, 2, 3 ... counted for each user |
@@ -39,13 +40,19 @@ pub enum RenderError {
     #[error("`${{row.{0}}}` has no value; `users` must name a CSV file with a column `{0}`")]
     MissingColumn(String),
     /// The pool was never captured.
-    #[error("`${{pick {0}}}` has nothing to pick from; no step has captured `{0}` for this user")]
-    MissingPool(String),
+    #[error(
+        "`{0}` has nothing to draw from; no step has captured `{name}` for this user",
+        name = .0.name()
+    )]
+    MissingPool(Reference),
     /// The capture found nothing.
     #[error(
-        "`${{pick {0}}}` has nothing to pick from; the answer that `{0}` was captured from held none"
+        "`${{pick {0}}}` has nothing to pick from; the answer that `{0}` was captured from held none, or all were taken"
     )]
     EmptyPool(String),
+    /// The pool has no values, or no more of them. No mistake: the step is skipped.
+    #[error("`${{take {0}}}` has nothing left to take; `{0}` is empty for this user")]
+    NothingToTake(String),
     /// A list stands where one value is needed.
     #[error("`${{{0}}}` is a list; write `${{pick {0}}}` for one of its values")]
     List(String),
@@ -66,6 +73,27 @@ pub enum Reference {
     Row(String),
     /// `${pick name}`.
     Pick(String),
+    /// `${take name}`.
+    Take(String),
+}
+
+impl Reference {
+    /// Name of the value or pool, or of the column.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Value(name) | Self::Row(name) | Self::Pick(name) | Self::Take(name) => name,
+        }
+    }
+
+    /// Name of the value or pool that a step must have captured.
+    #[must_use]
+    pub fn captured(&self) -> Option<&str> {
+        match self {
+            Self::Row(_) => None,
+            Self::Value(name) | Self::Pick(name) | Self::Take(name) => Some(name),
+        }
+    }
 }
 
 impl fmt::Display for Reference {
@@ -74,6 +102,7 @@ impl fmt::Display for Reference {
             Self::Value(name) => write!(f, "${{{name}}}"),
             Self::Row(column) => write!(f, "${{row.{column}}}"),
             Self::Pick(pool) => write!(f, "${{pick {pool}}}"),
+            Self::Take(pool) => write!(f, "${{take {pool}}}"),
         }
     }
 }
@@ -235,7 +264,10 @@ fn place(inside: &str) -> Result<Place, String> {
         ["seq"] => Ok(Place::Seq),
         ["user"] => Ok(Place::User),
         ["pick", pool] => Ok(Place::Named(Reference::Pick(name(pool)?))),
-        ["pick", ..] => Err("`${pick ..}` needs the name of one pool".to_owned()),
+        ["take", pool] => Ok(Place::Named(Reference::Take(name(pool)?))),
+        [verb @ ("pick" | "take"), ..] => {
+            Err(format!("`${{{verb} ..}}` needs the name of one pool"))
+        }
         ["int", low, high] => {
             let number = |text: &str| {
                 text.parse::<i64>()
@@ -253,7 +285,7 @@ fn place(inside: &str) -> Result<Place, String> {
             None => Reference::Value(name(one)?),
         })),
         _ => Err(format!(
-            "`${{{inside}}}` is not known; write a name, `row.column`, `pick name`, `int 1 100`, `uuid`, `seq` or `user`"
+            "`${{{inside}}}` is not known; write a name, `row.column`, `pick name`, `take name`, `int 1 100`, `uuid`, `seq` or `user`"
         )),
     }
 }
@@ -464,6 +496,7 @@ mod tests {
             ("${}", "needs a name"),
             ("${pick}", "name of one pool"),
             ("${pick a b}", "name of one pool"),
+            ("${take}", "name of one pool"),
             ("${int 1}", "two whole numbers"),
             ("${int 5 1}", "larger number first"),
             ("${int a 1}", "not a whole number"),
@@ -481,9 +514,9 @@ mod tests {
 
     #[test]
     fn names_are_those_that_must_come_from_outside() {
-        let template = Template::parse("${a}${row.b}${pick c}${int 1 2}${uuid}").unwrap();
+        let template = Template::parse("${a}${row.b}${pick c}${take d}${int 1 2}${uuid}").unwrap();
         let names: Vec<String> = template.names().map(|name| name.to_string()).collect();
-        assert_eq!(names, ["${a}", "${row.b}", "${pick c}"]);
+        assert_eq!(names, ["${a}", "${row.b}", "${pick c}", "${take d}"]);
     }
 
     #[test]

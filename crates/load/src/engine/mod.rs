@@ -197,6 +197,7 @@ fn outcome(
             first_error_sample: record.first_error.map(|(_, sample)| sample),
             in_ramp: record.in_ramp,
             ramp_errors: record.ramp_errors,
+            skipped: record.skipped,
             server_timing: record.server_timing,
         })
         .collect();

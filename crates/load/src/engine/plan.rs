@@ -16,7 +16,6 @@ use crate::{
     request::Prepared,
     scenario::{Scenario, Step, Task},
     session::{Session, below},
-    template::Reference,
 };
 
 /// Users that log in at the same time before an open schedule begins: a hundred password checks
@@ -133,13 +132,14 @@ impl Plan {
     }
 
     /// The task itself, or, while the user lacks a value that it needs, the task that captures
-    /// this value: nobody opens a challenge before having seen the list. When no task captures
+    /// this value: nobody opens a challenge before having seen the list, and who has deleted all
+    /// that was on it looks again. When no task captures
     /// it, the task itself, which then reports what is missing.
     pub(crate) fn possible(&self, drawn: usize, session: &Session) -> usize {
         let mut task = drawn;
         // Each hop goes to a task that provides for the one before; a circle ends the search.
         for _ in 0..self.needs.len() {
-            let missing = self.needs[task].iter().find(|name| !session.knows(name));
+            let missing = self.needs[task].iter().find(|name| session.lacks(name));
             let Some(missing) = missing else { return task };
             let provider = (0..self.needs.len()).find(|&other| {
                 let steps = &self.scenario.tasks[other].steps;
@@ -179,11 +179,11 @@ fn needs(scenario: &Scenario, task: &Task) -> Vec<String> {
     for &index in &task.steps {
         let step: &Step = &scenario.steps[index];
         for reference in step.names() {
-            if let Reference::Value(name) | Reference::Pick(name) = reference
-                && !known.contains(name.as_str())
-                && !needed.contains(&name)
+            if let Some(name) = reference.captured()
+                && !known.contains(name)
+                && !needed.iter().any(|other| other == name)
             {
-                needed.push(name);
+                needed.push(name.to_owned());
             }
         }
         known.extend(step.captures.iter().map(|capture| capture.name.as_str()));

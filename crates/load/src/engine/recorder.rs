@@ -49,6 +49,7 @@ pub(crate) struct StepRecord {
     pub(crate) first_error: Option<(Instant, String)>,
     pub(crate) in_ramp: u64,
     pub(crate) ramp_errors: BTreeMap<ErrorKind, u64>,
+    pub(crate) skipped: u64,
     pub(crate) server_timing: BTreeMap<String, TimingSum>,
 }
 
@@ -62,6 +63,7 @@ impl StepRecord {
             first_error: None,
             in_ramp: 0,
             ramp_errors: BTreeMap::new(),
+            skipped: 0,
             server_timing: BTreeMap::new(),
         }
     }
@@ -71,6 +73,7 @@ impl StepRecord {
         self.service.merge(&other.service);
         self.requests += other.requests;
         self.in_ramp += other.in_ramp;
+        self.skipped += other.skipped;
         for (mine, theirs) in [
             (&mut self.errors, &other.errors),
             (&mut self.ramp_errors, &other.ramp_errors),

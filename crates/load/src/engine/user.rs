@@ -18,6 +18,7 @@ use crate::{
     options::Model,
     scenario::Step,
     session::Session,
+    template::RenderError,
 };
 
 /// Attempts at the setup after the first. A service that has just started may refuse the first
@@ -171,7 +172,7 @@ impl User {
                     return true;
                 }
                 // What is missing now will be missing again.
-                Err(ErrorKind::Template) => break,
+                Err(Stopped::Failed(ErrorKind::Template)) => break,
                 Err(_) => {}
             }
         }
@@ -179,9 +180,13 @@ impl User {
         false
     }
 
-    async fn setup_steps(&mut self, plan: &Plan) -> Result<(), ErrorKind> {
+    async fn setup_steps(&mut self, plan: &Plan) -> Result<(), Stopped> {
         for &step in &plan.scenario.setup {
-            self.step(plan, step, Instant::now(), true).await?;
+            match self.step(plan, step, Instant::now(), true).await {
+                // Nothing to clear away: the user is as ready as one that had something.
+                Ok(_) | Err(Stopped::Skipped) => {}
+                Err(failed) => return Err(failed),
+            }
         }
         Ok(())
     }
@@ -195,7 +200,7 @@ impl User {
         turn: Turn,
         steady_from: Instant,
         until: Instant,
-    ) -> Result<Instant, ErrorKind> {
+    ) -> Result<Instant, Stopped> {
         {
             let mut recorder = self.record();
             recorder.begun[task] += 1;
@@ -222,9 +227,12 @@ impl User {
         index: usize,
         intended: Instant,
         counts: bool,
-    ) -> Result<Instant, ErrorKind> {
+    ) -> Result<Instant, Stopped> {
         let begin = Instant::now();
-        let went = self.request(plan, index, intended, counts, begin).await;
+        let Some(went) = self.request(plan, index, intended, counts, begin).await else {
+            self.record().steps[index].skipped += 1;
+            return Err(Stopped::Skipped);
+        };
         let end = went.times.map_or_else(Instant::now, |times| times.end);
         let service = went.times.map_or(begin, |times| times.begin);
         let kind = went.failure.as_ref().map(|failure| failure.kind);
@@ -245,14 +253,15 @@ impl User {
             plan.clock.start(),
         );
         match kind {
-            Some(kind) => Err(kind),
+            Some(kind) => Err(Stopped::Failed(kind)),
             // To look into an answer is the client's own time, no part of any request.
             None if plan.scenario.steps[index].ignores_body() => Ok(end),
             None => Ok(Instant::now()),
         }
     }
 
-    /// Fills the templates, sends the request and looks at its answer.
+    /// Fills the templates, sends the request and looks at its answer. None when nothing was sent
+    /// because there is nothing left to take.
     async fn request(
         &mut self,
         plan: &Plan,
@@ -260,7 +269,7 @@ impl User {
         intended: Instant,
         counts: bool,
         begin: Instant,
-    ) -> Went {
+    ) -> Option<Went> {
         let step = &plan.scenario.steps[index];
         let filled;
         let prepared = match &plan.ready[index] {
@@ -270,7 +279,8 @@ impl User {
                     filled = prepared;
                     &filled
                 }
-                Err(error) => return Went::failed(ErrorKind::Template, error.to_string()),
+                Err(RenderError::NothingToTake(_)) => return None,
+                Err(error) => return Some(Went::failed(ErrorKind::Template, error.to_string())),
             },
         };
         let flight = InFlight {
@@ -283,7 +293,7 @@ impl User {
         let sent = self.connection.exchange(prepared, None).await;
         flight.landed();
         self.count_connects();
-        match sent {
+        Some(match sent {
             Ok(times) => {
                 let reply = self.connection.reply();
                 Went {
@@ -299,7 +309,7 @@ impl User {
                     None => kind.to_string(),
                 },
             ),
-        }
+        })
     }
 
     fn count_connects(&mut self) {
@@ -349,8 +359,19 @@ fn judge(step: &Step, session: &mut Session, answer: &impl Received) -> Option<F
     })
 }
 
-fn was_not_sent(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Connect | ErrorKind::Template)
+/// Why a task went no further than it did.
+#[derive(Clone, Copy)]
+enum Stopped {
+    Failed(ErrorKind),
+    /// The step takes from a pool that is empty.
+    Skipped,
+}
+
+fn was_not_sent(stopped: Stopped) -> bool {
+    matches!(
+        stopped,
+        Stopped::Skipped | Stopped::Failed(ErrorKind::Connect | ErrorKind::Template)
+    )
 }
 
 /// A request on its way. Dropped with its user at the end of the run, it counts as open.

@@ -13,7 +13,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use speedwell_load::{Capture, Expect, JsonTemplate, Scenario, Step, Task, Template};
+use speedwell_load::{Body, Capture, Expect, JsonTemplate, Scenario, Step, Task, Template};
 use tokio::net::TcpListener;
 
 /// A request as the server saw it.
@@ -107,7 +107,7 @@ pub fn get(name: &str, path: &str) -> Step {
 
 pub fn post(name: &str, path: &str, json: &serde_json::Value) -> Step {
     Step {
-        body: Some(JsonTemplate::parse(json).unwrap()),
+        body: Some(Body::Json(JsonTemplate::parse(json).unwrap())),
         ..step(name, http::Method::POST, path)
     }
 }

@@ -275,6 +275,7 @@ mod tests {
             first_error_sample: None,
             in_ramp: 0,
             ramp_errors: BTreeMap::new(),
+            skipped: 0,
             server_timing: BTreeMap::new(),
         }
     }

@@ -1,7 +1,7 @@
 //! From the routes of the configuration to the steps that the load engine sends.
 
 use serde_json::Value;
-use speedwell_load::{Capture, Expect, JsonTemplate, Reference, Step, Template};
+use speedwell_load::{Body, Capture, Expect, JsonTemplate, Step, Template};
 
 use crate::config::{Audited, RouteSpec, nearest};
 
@@ -56,7 +56,7 @@ pub(crate) fn check(audited: &Audited) -> Result<(), String> {
             scale: 1,
         };
         for reference in step(route, sizes)?.names() {
-            let (Reference::Value(name) | Reference::Pick(name)) = &reference else {
+            let Some(name) = reference.captured() else {
                 if audited.data.users.is_none() {
                     return Err(format!(
                         "route `{}`: `{reference}` needs `[data] users`",
@@ -71,7 +71,7 @@ pub(crate) fn check(audited: &Audited) -> Result<(), String> {
                     route.name
                 ));
             }
-            if !captured.contains(&name.as_str()) {
+            if !captured.contains(&name) {
                 let hint = nearest(name, captured.iter().copied())
                     .map(|near| format!("; did you mean `{near}`?"))
                     .unwrap_or_default();
@@ -108,7 +108,9 @@ pub(crate) fn step(route: &RouteSpec, sizes: Sizes) -> Result<Step, String> {
         ));
     }
     let body = match &route.json {
-        Some(json) => Some(JsonTemplate::parse(&sizes.fill_json(json)).map_err(|e| in_route(&e))?),
+        Some(json) => Some(Body::Json(
+            JsonTemplate::parse(&sizes.fill_json(json)).map_err(|e| in_route(&e))?,
+        )),
         None => None,
     };
     let captures = route
