@@ -2,6 +2,7 @@
 
 use sqlparser::ast::{BinaryOperator, Expr, Ident, UnaryOperator, Value};
 
+use crate::rewrite::place_of;
 use crate::structure::{Comparison, Operand, Predicate};
 use crate::walk::Column;
 
@@ -72,10 +73,14 @@ impl Conditions<'_, '_> {
                 self.in_expression(expr, unless(*negated, Comparison::In));
             }
             Expr::Between {
-                expr, negated, low, ..
+                expr,
+                negated,
+                low,
+                high,
             } => {
                 let operand = self.operand(low);
-                self.one(expr, unless(*negated, Comparison::Range), operand);
+                let comparison = unless(*negated, Comparison::Range);
+                self.one(expr, comparison, operand, &[low, high]);
             }
             Expr::Like {
                 negated,
@@ -98,11 +103,11 @@ impl Conditions<'_, '_> {
                 ..
             } => {
                 let operand = self.operand(right);
-                self.one(left, Comparison::In, operand);
+                self.one(left, Comparison::In, operand, &[right]);
             }
             Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. } => {
                 let operand = self.operand(right);
-                self.one(left, Comparison::Other, operand);
+                self.one(left, Comparison::Other, operand, &[right]);
             }
             // A bare column is a condition by itself.
             other => self.constant(other, Comparison::Equal, "TRUE"),
@@ -159,9 +164,9 @@ impl Conditions<'_, '_> {
             return;
         }
         let operand = self.operand_beside(left, right);
-        self.one(left, comparison, operand);
+        self.one(left, comparison, operand, &[right]);
         let operand = self.operand_beside(right, left);
-        self.one(right, comparison, operand);
+        self.one(right, comparison, operand, &[left]);
     }
 
     fn in_list(&mut self, expr: &Expr, list: &[Expr], comparison: Comparison) {
@@ -174,17 +179,22 @@ impl Conditions<'_, '_> {
                         _ => None,
                     })
                     .collect();
-                let operand = values.map_or(Operand::Expression, |values| self.joined(values));
-                self.one(column, comparison, operand);
+                let values = values.unwrap_or_default();
+                let operand = match values.is_empty() {
+                    true => Operand::Expression,
+                    false => self.joined(&values),
+                };
+                self.one(column, comparison, operand, &values);
             }
         } else {
-            let operand = self.joined(list.iter().collect());
-            self.one(expr, comparison, operand);
+            let values: Vec<&Expr> = list.iter().collect();
+            let operand = self.joined(&values);
+            self.one(expr, comparison, operand, &values);
         }
     }
 
     /// The operand that a list is: a placeholder if it holds any, its constants otherwise.
-    fn joined(&self, list: Vec<&Expr>) -> Operand {
+    fn joined(&self, list: &[&Expr]) -> Operand {
         let mut constants = Vec::with_capacity(list.len());
         let mut operand = None;
         for value in list {
@@ -201,10 +211,10 @@ impl Conditions<'_, '_> {
     fn in_expression(&mut self, expr: &Expr, comparison: Comparison) {
         if let Expr::Tuple(columns) = expr {
             for column in columns {
-                self.one(column, comparison, Operand::Expression);
+                self.one(column, comparison, Operand::Expression, &[]);
             }
         } else {
-            self.one(expr, comparison, Operand::Expression);
+            self.one(expr, comparison, Operand::Expression, &[]);
         }
     }
 
@@ -214,21 +224,23 @@ impl Conditions<'_, '_> {
             _ => Comparison::Prefix,
         };
         let operand = self.operand(pattern);
-        self.one(expr, unless(negated, comparison), operand);
+        self.one(expr, unless(negated, comparison), operand, &[pattern]);
     }
 
     fn constant(&mut self, expr: &Expr, comparison: Comparison, constant: &str) {
-        self.one(expr, comparison, Operand::Literal(constant.to_owned()));
+        let operand = Operand::Literal(constant.to_owned());
+        self.one(expr, comparison, operand, &[]);
     }
 
-    /// Notes a predicate if `expr` is a column.
-    fn one(&mut self, expr: &Expr, comparison: Comparison, operand: Operand) {
+    /// Notes a predicate if `expr` is a column. `values`: what it is compared with.
+    fn one(&mut self, expr: &Expr, comparison: Comparison, operand: Operand, values: &[&Expr]) {
         if let Some(Column { table, column, .. }) = (self.resolve)(expr) {
             self.found.push(Predicate {
                 table,
                 column,
                 comparison,
                 operand,
+                placeholders: values.iter().filter_map(|value| place(value)).collect(),
                 block: self.block,
             });
         }
@@ -275,6 +287,18 @@ impl Conditions<'_, '_> {
             }
             _ => Operand::Expression,
         }
+    }
+}
+
+/// Which placeholder an expression is, if it is one in brackets, casts and signs.
+fn place(expr: &Expr) -> Option<usize> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Placeholder(text) => place_of(text),
+            _ => None,
+        },
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => place(inner),
+        _ => None,
     }
 }
 

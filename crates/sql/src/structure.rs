@@ -55,6 +55,9 @@ pub struct Predicate {
     pub comparison: Comparison,
     /// With what.
     pub operand: Operand,
+    /// The placeholders that it is compared with, counted from 0 through the whole text: one for
+    /// `= $1`, two for `BETWEEN $1 AND $2`. Each occurrence counts, however it is written.
+    pub placeholders: Vec<usize>,
     /// The query block it stands in: a number of its own for the outermost query, each subquery
     /// and each part of a `UNION`. Only predicates of one block narrow one search together.
     pub block: usize,
@@ -289,6 +292,51 @@ mod tests {
                 Dialect::Sqlite
             ),
             ["users.id Equal ?"]
+        );
+    }
+
+    #[test]
+    fn predicates_name_the_placeholders_that_they_are_compared_with() {
+        let places = |sql: &str, dialect| -> Vec<(String, Vec<usize>)> {
+            let predicates = read(sql, dialect).predicates.into_iter();
+            predicates
+                .map(|predicate| (predicate.column, predicate.placeholders))
+                .collect()
+        };
+        let own = |places: &[(&str, &[usize])]| -> Vec<(String, Vec<usize>)> {
+            let pairs = places.iter();
+            pairs
+                .map(|(name, at)| ((*name).to_owned(), at.to_vec()))
+                .collect()
+        };
+        for (dialect, sql) in [
+            (
+                Dialect::Postgres,
+                "UPDATE users SET name = $4 WHERE id = $1::bigint AND team_id IN ($2, 3, $1) \
+                 AND email BETWEEN $3 AND $2 AND (id, name) < ($1, $1) AND name LIKE $2",
+            ),
+            (
+                Dialect::Sqlite,
+                "UPDATE users SET name = ? WHERE id = CAST(? AS INTEGER) AND team_id IN (?, 3, ?) \
+                 AND email BETWEEN ? AND ? AND (id, name) < (:a, :b) AND name LIKE %s",
+            ),
+        ] {
+            let expected = own(&[
+                ("id", &[1]),
+                ("team_id", &[2, 3]),
+                ("email", &[4, 5]),
+                ("id", &[6]),
+                ("name", &[7]),
+                ("name", &[8]),
+            ]);
+            assert_eq!(places(sql, dialect), expected, "{sql}");
+        }
+        assert_eq!(
+            places(
+                "SELECT 1 FROM users WHERE id = 1 AND name = lower($1)",
+                Dialect::Postgres
+            ),
+            own(&[("id", &[]), ("name", &[])])
         );
     }
 

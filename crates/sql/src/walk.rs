@@ -373,6 +373,7 @@ impl<'a> Walk<'a> {
                     table: other,
                     column: column.to_owned(),
                 },
+                placeholders: Vec::new(),
                 block: scope.number,
             });
         }
