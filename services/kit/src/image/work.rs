@@ -1,39 +1,76 @@
 //! A fixed number of threads that work on pictures, behind a queue that can be full.
 
-use std::io;
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    thread,
+};
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
-use super::{Form, ImageError, Picture};
+use super::{Form, ImageError, Picture, decode::Bounds, process};
+
+/// The default of [`ImageOptions::max_bytes`]: the 5 MB that the flyers papers name. A phone's
+/// 12-megapixel photograph has 2 to 4 MB.
+pub const MAX_BYTES: usize = 5 << 20;
+
+/// The default of [`ImageOptions::max_pixels`]: what the sharpest phone mode in wide use (50 MP)
+/// gives. One worker needs about 6 bytes of memory for each pixel of the picture it works on, so
+/// this is 300 MB.
+pub const MAX_PIXELS: u64 = 50_000_000;
+
+/// The default of [`ImageOptions::waiting`]: at 0.1 s for a photograph the last in the queue
+/// waits about two seconds, and 16 uploads of 5 MB hold 80 MB.
+const WAITING: usize = 16;
+
+/// How far a worker steps back behind the threads that answer requests (`nice`).
+#[cfg(target_os = "linux")]
+const NICE: i32 = 5;
 
 /// How much one process spends on pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageOptions {
     /// Bytes of one upload.
     pub max_bytes: usize,
-    /// Pixels of one upload.
+    /// Pixels of one upload, width times height.
     pub max_pixels: u64,
-    /// Threads.
+    /// Threads; at least one is started.
     pub workers: usize,
-    /// Pictures that wait for a thread.
+    /// Pictures that wait for a thread; at least one may.
     pub waiting: usize,
 }
 
 impl Default for ImageOptions {
+    /// One core is left to the requests.
     fn default() -> Self {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
         Self {
-            max_bytes: 5 << 20,
-            max_pixels: 50_000_000,
-            workers: 1,
-            waiting: 16,
+            max_bytes: MAX_BYTES,
+            max_pixels: MAX_PIXELS,
+            workers: cores.saturating_sub(1).max(1),
+            waiting: WAITING,
         }
     }
 }
 
-/// Makes pictures on threads of its own. A clone is another handle to the same threads.
+/// Makes pictures on threads of its own, which end with the last clone of the handle.
 #[derive(Debug, Clone)]
 pub struct Images {
-    options: ImageOptions,
+    queue: SyncSender<Job>,
+}
+
+type Answer = Result<Vec<Picture>, ImageError>;
+
+#[derive(Debug)]
+struct Job {
+    bytes: Bytes,
+    forms: &'static [Form],
+    answer: oneshot::Sender<Answer>,
 }
 
 impl Images {
@@ -43,20 +80,61 @@ impl Images {
     ///
     /// The system gives no more threads.
     pub fn start(options: ImageOptions) -> io::Result<Self> {
-        Ok(Self { options })
+        let (queue, jobs) = sync_channel(options.waiting.max(1));
+        let jobs = Arc::new(Mutex::new(jobs));
+        let bounds = Bounds {
+            max_bytes: options.max_bytes,
+            max_pixels: options.max_pixels,
+        };
+        for number in 0..options.workers.max(1) {
+            let jobs = Arc::clone(&jobs);
+            thread::Builder::new()
+                .name(format!("image-{number}"))
+                .spawn(move || work(&jobs, bounds))?;
+        }
+        Ok(Self { queue })
     }
 
-    /// The picture in each of the forms, in their order.
+    /// The picture in each of the forms, in their order. When the caller goes away while its
+    /// picture waits, no work is done for it.
     ///
     /// # Errors
     ///
-    /// See [`ImageError`].
-    pub async fn process(
-        &self,
-        bytes: Bytes,
-        forms: &'static [Form],
-    ) -> Result<Vec<Picture>, ImageError> {
-        let _ = (self.options, bytes, forms);
-        Err(ImageError::Busy)
+    /// [`ImageError::Busy`] when the queue is full: answer 503. [`ImageError::Internal`] is our
+    /// fault. All others are the picture's, and their text is for the person who uploads it.
+    pub async fn process(&self, bytes: Bytes, forms: &'static [Form]) -> Answer {
+        let (answer, result) = oneshot::channel();
+        let job = Job {
+            bytes,
+            forms,
+            answer,
+        };
+        self.queue.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => ImageError::Busy,
+            TrySendError::Disconnected(_) => ImageError::Internal,
+        })?;
+        result.await.unwrap_or(Err(ImageError::Internal))
+    }
+}
+
+fn work(jobs: &Mutex<Receiver<Job>>, bounds: Bounds) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICE) {
+        tracing::debug!(%error, "an image thread keeps its priority");
+    }
+    loop {
+        // The lock is held while this thread waits; the others wait for the lock instead.
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        if job.answer.is_closed() {
+            continue;
+        }
+        let made = catch_unwind(AssertUnwindSafe(|| process(&job.bytes, job.forms, bounds)));
+        let made = made.unwrap_or_else(|_| {
+            tracing::error!(bytes = job.bytes.len(), "a picture made a decoder panic");
+            Err(ImageError::Damaged)
+        });
+        // Nobody waits any more when the request has timed out.
+        let _ = job.answer.send(made);
     }
 }
