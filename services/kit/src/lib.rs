@@ -1,13 +1,18 @@
 #![doc = include_str!("../README.md")]
 
 pub mod body;
+pub mod breaker;
 pub mod clock;
 pub mod config;
 pub mod cursor;
 pub mod database;
+mod drain;
 pub mod etag;
+pub mod forwarded;
 pub mod id;
 pub mod image;
+pub mod limiter;
+pub mod login;
 pub mod metrics;
 mod observe;
 pub mod page;

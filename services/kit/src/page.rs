@@ -7,6 +7,7 @@ use axum::{
 use serde::Serialize;
 
 use crate::{
+    forwarded::Arrival,
     problem::{Fields, Problem},
     query::Params,
 };
@@ -163,7 +164,8 @@ pub struct Link {
 }
 
 impl Link {
-    /// `http://host`, without a slash at the end.
+    /// `http://host`, without a slash at the end; scheme and host as the client used them,
+    /// where a trusted proxy tells ([`crate::forwarded`]).
     pub fn origin(&self) -> &str {
         &self.origin
     }
@@ -184,20 +186,24 @@ impl<S: Send + Sync> FromRequestParts<S> for Link {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        let host = match parts.headers.get(header::HOST) {
-            Some(host) => host.to_str().ok().filter(|host| is_host(host)),
-            None => Some("localhost"),
+        let arrival = parts.extensions.get::<Arrival>();
+        let scheme = arrival.map_or("http", |arrival| arrival.scheme);
+        let asked = arrival.and_then(|arrival| arrival.host.as_deref());
+        let host = match (asked, parts.headers.get(header::HOST)) {
+            (Some(host), _) => Some(host),
+            (None, Some(host)) => host.to_str().ok().filter(|host| is_host(host)),
+            (None, None) => Some("localhost"),
         };
         let host = host.ok_or_else(|| Problem::malformed("the Host header is not a host name"))?;
         Ok(Self {
-            origin: format!("http://{host}"),
+            origin: format!("{scheme}://{host}"),
             uri: parts.uri.clone(),
         })
     }
 }
 
 /// The name goes into links, so nothing may end the URL's authority early.
-fn is_host(text: &str) -> bool {
+pub(crate) fn is_host(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 255
         && text

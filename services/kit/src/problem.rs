@@ -131,6 +131,14 @@ impl Problem {
         )
     }
 
+    /// 429: no more attempts until `retry_after` has passed.
+    pub fn too_many_requests(detail: impl Into<String>, retry_after: Duration) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail)
+        }
+    }
+
     /// 503: try again after `retry_after`.
     pub fn unavailable(detail: impl Into<String>, retry_after: Duration) -> Self {
         Self {
@@ -179,7 +187,8 @@ impl IntoResponse for Problem {
         if let Some(wait) = self.retry_after {
             headers.insert(
                 header::RETRY_AFTER,
-                HeaderValue::from(wait.as_secs().max(1)),
+                // A part of a second too early would be refused again.
+                HeaderValue::from((wait.as_secs_f64().ceil() as u64).max(1)),
             );
         }
         if self.status == StatusCode::UNAUTHORIZED {

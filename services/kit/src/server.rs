@@ -6,7 +6,7 @@ use axum::{
     Json, Router,
     extract::State,
     http::{StatusCode, header},
-    middleware::{from_fn_with_state, map_response},
+    middleware::{from_fn, from_fn_with_state, map_response},
     response::{Html, IntoResponse, Response},
     routing::get,
     serve::ListenerExt as _,
@@ -15,7 +15,8 @@ use tokio::{net::TcpListener, signal::unix, sync::watch};
 use utoipa::openapi::OpenApi;
 
 use crate::{
-    config::Config, database::Database, metrics::Metrics, observe::observe, problem::Problem,
+    config::Config, database::Database, drain::drain_unread, metrics::Metrics, observe::observe,
+    problem::Problem,
 };
 
 /// The service cannot start or was torn down.
@@ -46,7 +47,7 @@ struct Own {
 
 /// An API with the pages that every service has, each request observed.
 pub fn complete(api: Router, database: &Database, openapi: &OpenApi) -> Router {
-    let metrics = Metrics::default();
+    let metrics = Metrics::new(database);
     let openapi = openapi.to_json().unwrap_or_else(|_| "{}".to_owned()).into();
     let own = Own {
         database: database.clone(),
@@ -69,6 +70,7 @@ pub fn complete(api: Router, database: &Database, openapi: &OpenApi) -> Router {
         .merge(api)
         .layer(map_response(explain_method))
         .layer(from_fn_with_state(metrics, observe))
+        .layer(from_fn(drain_unread))
 }
 
 /// Gives axum's bare 405 a body; its `Allow` header is added on the way out.
@@ -136,6 +138,8 @@ pub async fn serve(
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
     });
+    // The address of the peer: sign-in counts failures by it.
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, app).with_graceful_shutdown(async move {
         stop.await;
         tracing::info!("stopping: no new requests");
