@@ -29,7 +29,8 @@ pub enum ErrorKind {
     Capture,
     /// The request could not be written: a value that it needs is missing. Nothing was sent.
     Template,
-    /// Still unanswered, or never begun though due, when the time to drain was over.
+    /// Still unanswered, or never begun though due, when the time for it was over: that to drain,
+    /// or that for the setup.
     OpenAtEnd,
 }
 

@@ -178,6 +178,9 @@ pub struct LoadOptions {
     pub timeout: Duration,
     /// Time after `steady` in which requests in flight are awaited.
     pub drain: Duration,
+    /// Open model: time in which users must be set up before the schedule begins; one that is not
+    /// by then is lost. In a closed model users join during the ramp and are set up until the end.
+    pub setup: Duration,
     /// Threads that send. One thread sends more than 100,000 small requests a second.
     pub workers: usize,
 }
@@ -195,6 +198,7 @@ impl Default for LoadOptions {
             seed: 7,
             timeout: Duration::from_secs(10),
             drain: Duration::from_secs(5),
+            setup: Duration::from_secs(120),
             workers: 1,
         }
     }

@@ -550,6 +550,41 @@ async fn a_failing_login_is_tried_again_and_then_given_up() {
 }
 
 #[tokio::test]
+async fn a_setup_that_takes_too_long_does_not_hold_up_an_open_schedule() {
+    let (target, log) = serve(|seen: Seen| async move {
+        // One user is let in; the others wait.
+        if seen.path.starts_with("/login") && seen.path != "/login/0" {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        }
+        answer(200, "{}")
+    });
+    let mut some = scenario(
+        target,
+        vec![get("login", "/login/${user}"), get("all", "/")],
+    );
+    some.setup = vec![0];
+    some.tasks.remove(0);
+    let options = LoadOptions {
+        model: Model::Open {
+            rate: 20.0,
+            // More than log in at the same time: some are still waiting for their turn.
+            connections: 12,
+        },
+        setup: Duration::from_millis(400),
+        timeout: Duration::from_secs(60),
+        ..closed(1, "0s", 0, 500)
+    };
+    let begun = Instant::now();
+    let outcome = load(some, &options).await;
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert_eq!((outcome.lost_users, outcome.steps[1].ok), (11, 10));
+    assert!(count(&log, "/") == 10);
+    let login = &outcome.steps[0];
+    // Seven had sent their login beside the one that was let in.
+    assert_eq!((login.ok, login.errors[&ErrorKind::OpenAtEnd]), (1, 7));
+}
+
+#[tokio::test]
 async fn a_cancelled_run_stops_promptly_with_what_it_measured() {
     let (target, _) = serve(|_| async {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -624,6 +659,14 @@ async fn a_load_that_makes_no_sense_is_refused_with_a_reason() {
         },
         ..fine
     };
+    let no_setup = LoadOptions {
+        model: Model::Open {
+            rate: 1.0,
+            connections: 1,
+        },
+        setup: Duration::ZERO,
+        ..fine
+    };
     for (scenario, options, part) in [
         (no_tasks, fine, "no task has a weight"),
         (bad_index, fine, "a step that does not exist"),
@@ -631,6 +674,7 @@ async fn a_load_that_makes_no_sense_is_refused_with_a_reason() {
         (good.clone(), closed(0, "0s", 0, 100), "`users`"),
         (good.clone(), closed(1, "0s", 0, 0), "steady"),
         (good.clone(), rate, "`rate`"),
+        (good.clone(), no_setup, "setup"),
         (good.clone(), LoadOptions { workers: 0, ..fine }, "worker"),
     ] {
         let result = run(Arc::new(scenario), &options, |_| {}, CancelHandle::new()).await;

@@ -26,6 +26,8 @@ const LOGINS_AT_ONCE: usize = 8;
 pub(crate) struct Plan {
     pub(crate) scenario: Arc<Scenario>,
     pub(crate) options: LoadOptions,
+    /// When the run began: the setup of an open model counts from here, alike for all users.
+    pub(crate) begun: Instant,
     pub(crate) clock: Clock,
     /// The requests of steps without places to fill.
     pub(crate) ready: Vec<Option<Prepared>>,
@@ -78,6 +80,7 @@ impl Plan {
             .sum();
         Ok(Self {
             options,
+            begun: Instant::now(),
             clock,
             ready,
             arrivals,
@@ -221,6 +224,9 @@ fn check_options(options: &LoadOptions) -> Result<(), String> {
             "`rate` must be above 0 tasks a second"
         }
         _ if options.steady.is_zero() => "the steady time must be above 0",
+        Model::Open { .. } if options.setup.is_zero() => {
+            "an open model needs time for its setup above 0"
+        }
         _ if options.timeout.is_zero() => "the timeout must be above 0",
         _ if options.workers == 0 => "at least 1 worker is needed",
         _ => return Ok(()),

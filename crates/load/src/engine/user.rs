@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{
     plan::Plan,
@@ -100,11 +100,7 @@ impl User {
 
     /// Waits until all users are set up, then takes whatever arrival is due next.
     async fn open(&mut self, plan: &Plan) {
-        let ready = {
-            // The semaphore is never closed, so this cannot fail.
-            let _turn = plan.logins.acquire().await;
-            self.set_up(plan, None).await
-        };
+        let ready = self.set_up_in_turn(plan).await;
         plan.set_up.wait().await;
         let Some(arrivals) = plan.arrivals.as_ref().filter(|_| ready) else {
             return;
@@ -136,6 +132,28 @@ impl User {
             }
         }
         self.record().active -= 1;
+    }
+
+    /// Open model: takes the setup when it is the user's turn; false when that takes too long,
+    /// for all others wait meanwhile.
+    async fn set_up_in_turn(&mut self, plan: &Plan) -> bool {
+        let deadline = plan.begun + plan.options.setup;
+        let in_turn = async {
+            // The semaphore is never closed, so this cannot fail.
+            let _turn = plan.logins.acquire().await;
+            // Whoever gave up has just made room.
+            if Instant::now() >= deadline {
+                return None;
+            }
+            Some(self.set_up(plan, Some(deadline)).await)
+        };
+        match timeout_at(deadline, in_turn).await {
+            Ok(Some(ready)) => ready,
+            Ok(None) | Err(_) => {
+                self.record().lost_users += 1;
+                false
+            }
+        }
     }
 
     /// Sleeps until `target` and notes how late that was; false when the deadline comes first.

@@ -21,6 +21,7 @@ pub(crate) struct Job {
     pub(crate) plan: Arc<Plan>,
     pub(crate) recorder: Arc<Mutex<Recorder>>,
     pub(crate) users: Vec<usize>,
+    /// The caller's switch, and the run's own, which stops all workers.
     pub(crate) stops: [CancelHandle; 2],
 }
 
@@ -34,10 +35,25 @@ pub(crate) struct Finished {
 
 /// Runs all users of the worker on the current thread.
 pub(crate) fn run(job: Job) -> Result<Finished, io::Error> {
+    let others = StopOthers(job.stops[1].clone());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    Ok(runtime.block_on(work(job)))
+    let finished = runtime.block_on(work(job));
+    if !finished.panicked {
+        std::mem::forget(others);
+    }
+    Ok(finished)
+}
+
+/// Stops the whole run when a worker ends before its time: users of the other workers may be
+/// waiting for its users, and there will be no outcome.
+struct StopOthers(CancelHandle);
+
+impl Drop for StopOthers {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 async fn work(job: Job) -> Finished {
@@ -78,7 +94,11 @@ async fn work(job: Job) -> Finished {
             }
             joined = tasks.join_next() => match joined {
                 None => break,
-                Some(result) => panicked |= result.is_err_and(|error| error.is_panic()),
+                Some(Err(error)) if error.is_panic() => {
+                    panicked = true;
+                    break;
+                }
+                Some(_) => {}
             },
         }
     }
@@ -153,4 +173,92 @@ fn thread_cpu() -> Duration {
         u64::try_from(time.tv_sec).unwrap_or(0),
         u32::try_from(time.tv_nsec).unwrap_or(0),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        net::{SocketAddr, TcpListener},
+        sync::mpsc,
+    };
+
+    use super::*;
+    use crate::{
+        options::{LoadOptions, Model},
+        scenario::{Scenario, Step, Task},
+        template::Template,
+    };
+
+    /// A server that lets user 0 in and nobody else.
+    fn lets_in_user_0() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                std::thread::spawn(move || {
+                    let mut request = [0; 4096];
+                    while let Ok(read @ 1..) = stream.read(&mut request) {
+                        let status = match request[..read].starts_with(b"GET /login/0 ") {
+                            true => "200 OK",
+                            false => "401 Unauthorized",
+                        };
+                        write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").unwrap();
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    /// A plan whose setup goes on to a step that does not exist, so that user 0, who gets there,
+    /// panics, while user 1, who is refused, waits for it.
+    fn plan_with_a_panic() -> Plan {
+        let path = Template::parse("/login/${user}").unwrap();
+        let mut scenario = Scenario {
+            target: lets_in_user_0(),
+            steps: vec![Step::new("login", http::Method::GET, path)],
+            setup: vec![0],
+            tasks: vec![Task {
+                name: "login".to_owned(),
+                weight: 1,
+                steps: vec![0],
+            }],
+            rows: None,
+            constants: Vec::new(),
+        };
+        let options = LoadOptions {
+            model: Model::Open {
+                rate: 1.0,
+                connections: 2,
+            },
+            ..LoadOptions::default()
+        };
+        let mut plan = Plan::new(Arc::new(scenario.clone()), options).unwrap();
+        scenario.setup.push(99);
+        plan.scenario = Arc::new(scenario);
+        plan
+    }
+
+    #[test]
+    fn a_user_that_panics_before_the_start_ends_the_run_on_every_worker() {
+        let plan = Arc::new(plan_with_a_panic());
+        let stop = CancelHandle::new();
+        let (sender, finished) = mpsc::channel();
+        for number in 0..2 {
+            let job = Job {
+                recorder: Arc::new(Mutex::new(Recorder::new(&plan))),
+                plan: Arc::clone(&plan),
+                users: vec![number],
+                stops: [CancelHandle::new(), stop.clone()],
+            };
+            let sender = sender.clone();
+            std::thread::spawn(move || sender.send(run(job).unwrap().panicked));
+        }
+        let panicked: Vec<bool> = (0..2)
+            .map(|_| finished.recv_timeout(Duration::from_secs(8)).unwrap())
+            .collect();
+        assert!(panicked.contains(&true));
+    }
 }

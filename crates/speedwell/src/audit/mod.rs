@@ -527,6 +527,7 @@ fn load_options(load: &crate::config::Load) -> LoadOptions {
         seed: load.seed,
         timeout: load.timeout,
         drain: DRAIN,
+        setup: load.setup,
         // The service needs the rest of the machine, and one thread sends far more requests than
         // users with think time ask for.
         workers: 1,

@@ -60,6 +60,7 @@ pub(super) struct LoadSection {
     pub(super) ramp_s: Option<f64>,
     pub(super) steady_s: Option<f64>,
     pub(super) timeout_s: Option<f64>,
+    pub(super) setup_s: Option<f64>,
     pub(super) seed: Option<u64>,
 }
 

@@ -81,6 +81,8 @@ pub(crate) struct Load {
     pub(crate) ramp: Duration,
     pub(crate) steady: Duration,
     pub(crate) timeout: Duration,
+    /// Open model: how long the users' setup may take before the schedule begins.
+    pub(crate) setup: Duration,
     pub(crate) seed: u64,
 }
 

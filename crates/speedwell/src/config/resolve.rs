@@ -15,6 +15,11 @@ use super::{
 /// Requests wait this long for an answer unless `[load] timeout_s` says otherwise; k6's and
 /// Locust's users are used to 60 s, but a request that takes 30 s has failed any budget.
 const TIMEOUT_S: f64 = 30.0;
+/// A hundred logins with a slow password hash, eight at a time, take some 10 s; a setup that needs
+/// longer than this is not going to end.
+const SETUP_S: f64 = 120.0;
+/// Any number would do.
+const SEED: u64 = 7;
 /// A service may need this long from its start to its first answer.
 const READY_TIMEOUT_S: f64 = 60.0;
 
@@ -195,7 +200,8 @@ impl Resolver<'_> {
             ramp: self.seconds("ramp_s", section.ramp_s, 10.0)?,
             steady: self.above_zero("steady_s", section.steady_s, 60.0)?,
             timeout: self.above_zero("timeout_s", section.timeout_s, TIMEOUT_S)?,
-            seed: section.seed.unwrap_or(7),
+            setup: self.above_zero("setup_s", section.setup_s, SETUP_S)?,
+            seed: section.seed.unwrap_or(SEED),
         })
     }
 
