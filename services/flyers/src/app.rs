@@ -117,6 +117,7 @@ pub async fn build_with(
         .route("/users/{id}/flyers/", get(users::flyers_of_user))
         .route("/categories/", get(categories::list))
         .finish(state, config.request_timeout)
-        .merge(crate::pictures::routes());
+        .merge(crate::pictures::routes())
+        .merge(crate::web::routes());
     Ok(server::complete(api, &database, &Description::openapi()))
 }

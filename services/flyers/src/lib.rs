@@ -12,6 +12,7 @@ mod pictures;
 mod search;
 pub mod seed;
 mod users;
+mod web;
 
 /// The schema, in plain SQL.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
