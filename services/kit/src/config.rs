@@ -4,10 +4,12 @@ use std::{
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
+    str::FromStr as _,
     time::Duration,
 };
 
 use rand::Rng as _;
+use sqlx::postgres::PgConnectOptions;
 
 /// A value that must never be printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -27,6 +29,15 @@ pub enum LogFormat {
 pub enum DatabaseUrl {
     /// A SQLite file.
     Sqlite(PathBuf),
+    /// A PostgreSQL server.
+    Postgres(PostgresUrl),
+}
+
+/// Where a PostgreSQL server is, and as whom to go there. Shown without its password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresUrl {
+    url: Secret,
+    shown: String,
 }
 
 /// Everything a service is told from outside.
@@ -38,8 +49,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// `DATABASE_URL`.
     pub database: DatabaseUrl,
-    /// `DATABASE_READERS`: connections that read, all opened at start.
-    pub readers: u32,
+    /// `DATABASE_CONNECTIONS`: connections, all opened at start; SQLite gets one more to write.
+    pub connections: u32,
     /// `JWT_SECRET`: signs tokens.
     pub jwt_secret: Secret,
     /// Whether `JWT_SECRET` was made up at this start, so that tokens end with the process.
@@ -100,8 +111,10 @@ impl Config {
                 Some(url) => DatabaseUrl::parse(&url)?,
                 None => DatabaseUrl::Sqlite(PathBuf::from(format!("data/{service}.db"))),
             },
-            readers: number("DATABASE_READERS", get("DATABASE_READERS"), 1..=256)?
-                .map_or_else(default_readers, |n| u32::try_from(n).unwrap_or(u32::MAX)),
+            connections: number("DATABASE_CONNECTIONS", get("DATABASE_CONNECTIONS"), 1..=256)?
+                .map_or_else(default_connections, |n| {
+                    u32::try_from(n).unwrap_or(u32::MAX)
+                }),
             jwt_secret,
             jwt_secret_is_random,
             token_lifetime: Duration::from_secs(
@@ -119,8 +132,9 @@ impl Config {
     }
 }
 
-/// Readers work on threads of their own, so a few more than cores keep them busy.
-fn default_readers() -> u32 {
+/// Readers of SQLite work on threads of their own, so a few more than cores keep them busy;
+/// so it is with a server, which works on processes of its own.
+fn default_connections() -> u32 {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     u32::try_from(cores * 2).unwrap_or(16).clamp(4, 16)
 }
@@ -182,7 +196,7 @@ fn long_enough(secret: String) -> Result<Secret, ConfigError> {
 }
 
 impl DatabaseUrl {
-    /// Reads `sqlite:path` or `sqlite://path`.
+    /// Reads `sqlite:path`, `sqlite://path`, `postgres://…` or `postgresql://…`.
     ///
     /// # Errors
     /// A scheme that is not served, or no path.
@@ -190,9 +204,16 @@ impl DatabaseUrl {
         let error = |problem: String| ConfigError {
             variable: "DATABASE_URL",
             problem,
-            remedy: "write it like sqlite:data/service.db".to_owned(),
+            remedy: "write it like sqlite:data/service.db or postgres://user@host/database"
+                .to_owned(),
         };
         let scheme = url.split(':').next().unwrap_or_default();
+        if matches!(scheme, "postgres" | "postgresql") {
+            // What the parser says may repeat the password.
+            return PostgresUrl::parse(url)
+                .map(Self::Postgres)
+                .ok_or_else(|| error("it is not the URL of a PostgreSQL database".to_owned()));
+        }
         let Some(path) = url.strip_prefix("sqlite:") else {
             return Err(error(format!("the scheme `{scheme}` is not supported")));
         };
@@ -210,6 +231,7 @@ impl DatabaseUrl {
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Sqlite(path) => Some(path),
+            Self::Postgres(_) => None,
         }
     }
 }
@@ -218,7 +240,43 @@ impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => url.fmt(f),
         }
+    }
+}
+
+impl PostgresUrl {
+    fn parse(url: &str) -> Option<Self> {
+        let options = PgConnectOptions::from_str(url).ok()?;
+        let shown = format!(
+            "postgres://{}@{}:{}/{}",
+            options.get_username(),
+            options.get_host(),
+            options.get_port(),
+            options.get_database().unwrap_or_default(),
+        );
+        Some(Self {
+            url: Secret::new(url),
+            shown,
+        })
+    }
+
+    /// How to connect.
+    pub(crate) fn options(&self) -> PgConnectOptions {
+        // It parsed when the URL was read.
+        PgConnectOptions::from_str(self.url.expose()).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
     }
 }
 
@@ -276,6 +334,16 @@ mod tests {
     }
 
     #[test]
+    fn the_password_of_a_server_is_not_shown() {
+        let url = "postgres://flyers:hunter2@db.example:5433/flyers?sslmode=require";
+        let url = DatabaseUrl::parse(url).unwrap();
+        assert_eq!(url.to_string(), "postgres://flyers@db.example:5433/flyers");
+        assert!(!format!("{url:?}").contains("hunter2"));
+        let error = DatabaseUrl::parse("postgres://u:hunter2@h:port/d").unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+
+    #[test]
     fn errors_name_the_variable_and_what_to_do() {
         for (pairs, variable) in [
             (&[("LISTEN", "8080")][..], "LISTEN"),
@@ -286,7 +354,7 @@ mod tests {
             (&[("DATABASE_URL", "sqlite::memory:")][..], "DATABASE_URL"),
             (&[("JWT_SECRET", "short")][..], "JWT_SECRET"),
             (&[("LOG_FORMAT", "xml")][..], "LOG_FORMAT"),
-            (&[("DATABASE_READERS", "0")][..], "DATABASE_READERS"),
+            (&[("DATABASE_CONNECTIONS", "0")][..], "DATABASE_CONNECTIONS"),
         ] {
             let pairs: &'static [_] = Box::leak(pairs.to_vec().into_boxed_slice());
             let error = with(pairs).unwrap_err();

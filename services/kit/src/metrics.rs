@@ -63,8 +63,9 @@ impl MetricConstructor<Histogram> for Buckets {
     }
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// Metrics of a service over this database.
+    pub fn new(database: &Database) -> Self {
         let mut registry = Registry::default();
         let requests = Family::default();
         let durations = Family::new_with_constructor(Buckets);
@@ -82,6 +83,16 @@ impl Default for Metrics {
             "Connections nobody uses",
             pool_idle.clone(),
         );
+        for pool in database.pools() {
+            let labels = [("pool".into(), pool.name.into())];
+            registry
+                .sub_registry_with_labels(labels.into_iter())
+                .register(
+                    "db_pool_wait_seconds",
+                    "Time until a connection was there",
+                    pool.waits,
+                );
+        }
         Self(Arc::new(Families {
             registry,
             requests,
@@ -90,9 +101,7 @@ impl Default for Metrics {
             pool_idle,
         }))
     }
-}
 
-impl Metrics {
     /// Counts one request. `route` is a template, so that there are as many as routes.
     pub fn answered(&self, route: &str, status: StatusCode, took: Duration) {
         let route = route.to_owned();

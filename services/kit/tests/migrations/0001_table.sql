@@ -1,0 +1,1 @@
+CREATE TABLE migrated (id BIGINT PRIMARY KEY, name TEXT NOT NULL);

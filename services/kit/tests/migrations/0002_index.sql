@@ -1,0 +1,2 @@
+-- no-transaction
+CREATE INDEX CONCURRENTLY migrated_name ON migrated (name);
