@@ -11,6 +11,8 @@ use std::{
 use rand::Rng as _;
 use sqlx::postgres::PgConnectOptions;
 
+use crate::{forwarded::TrustedProxies, login::LoginLimits};
+
 /// A value that must never be printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -63,6 +65,11 @@ pub struct Config {
     pub log_filter: String,
     /// `REQUEST_TIMEOUT_S`: a request that takes longer is answered with 503.
     pub request_timeout: Duration,
+    /// `TRUSTED_PROXIES`: networks of the proxies that say who the client is; none unless told.
+    pub trusted_proxies: TrustedProxies,
+    /// `LOGIN_ATTEMPTS_PER_ACCOUNT`, `LOGIN_ATTEMPTS_PER_ADDRESS`: failed sign-ins in a
+    /// quarter of an hour; 10 and 100 unless told otherwise, 0 is no limit.
+    pub login_limits: LoginLimits,
     /// `SLOW_STATEMENT_MS`: a statement that takes longer is logged; 100 ms unless told otherwise.
     pub slow_statement: Duration,
 }
@@ -125,6 +132,8 @@ impl Config {
             request_timeout: Duration::from_secs(
                 number("REQUEST_TIMEOUT_S", get("REQUEST_TIMEOUT_S"), 1..=3600)?.unwrap_or(30),
             ),
+            trusted_proxies: TrustedProxies::from_lookup(get)?,
+            login_limits: LoginLimits::from_lookup(get)?,
             slow_statement: Duration::from_millis(
                 number("SLOW_STATEMENT_MS", get("SLOW_STATEMENT_MS"), 1..=600_000)?.unwrap_or(100),
             ),
@@ -160,7 +169,7 @@ fn log_format(value: Option<String>) -> Result<LogFormat, ConfigError> {
     }
 }
 
-fn number(
+pub(crate) fn number(
     variable: &'static str,
     value: Option<String>,
     range: std::ops::RangeInclusive<u64>,

@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    config::{ConfigError, number},
     limiter::{Exceeded, Limit, Limiter},
     problem::Problem,
 };
@@ -27,6 +28,8 @@ pub const WINDOW: Duration = Duration::from_secs(15 * 60);
 const PER_ACCOUNT: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// Many people may share one address (an office, a carrier's NAT).
 const PER_ADDRESS: NonZeroU32 = NonZeroU32::new(100).unwrap();
+/// A limit that a client can use up only in days is none.
+pub const MOST: u32 = 100_000;
 /// To push an account out of the memory within the window takes this many other failed
 /// sign-ins: more than two cores can check with argon2id in that time (20 ms each).
 const KEYS: usize = 100_000;
@@ -37,6 +40,25 @@ impl Default for LoginLimits {
             per_account: Some(PER_ACCOUNT),
             per_address: Some(PER_ADDRESS),
         }
+    }
+}
+
+impl LoginLimits {
+    /// Reads `LOGIN_ATTEMPTS_PER_ACCOUNT` and `LOGIN_ATTEMPTS_PER_ADDRESS`.
+    ///
+    /// # Errors
+    /// One of them is not a number from 0 (no limit) to [`MOST`].
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let read = |variable, usual| {
+            let attempts = number(variable, lookup(variable), 0..=u64::from(MOST))?;
+            Ok(attempts.map_or(Some(usual), |attempts| {
+                NonZeroU32::new(u32::try_from(attempts).unwrap_or(MOST))
+            }))
+        };
+        Ok(Self {
+            per_account: read("LOGIN_ATTEMPTS_PER_ACCOUNT", PER_ACCOUNT)?,
+            per_address: read("LOGIN_ATTEMPTS_PER_ADDRESS", PER_ADDRESS)?,
+        })
     }
 }
 
@@ -244,6 +266,23 @@ mod tests {
         let limiter = limiter(0, 0);
         for _ in 0..1000 {
             assert_eq!(sign_in(&limiter, "a", client(1), false), 401);
+        }
+    }
+
+    #[test]
+    fn limits_are_read_and_zero_is_none() {
+        let read = |text: &str| LoginLimits::from_lookup(|_| Some(text.to_owned()));
+        assert_eq!(
+            LoginLimits::from_lookup(|_| None).unwrap(),
+            LoginLimits::default()
+        );
+        assert_eq!(read("0").unwrap().per_account, None);
+        assert_eq!(read("7").unwrap().per_address, NonZeroU32::new(7));
+        for wrong in ["-1", "many", "100001"] {
+            assert_eq!(
+                read(wrong).unwrap_err().variable,
+                "LOGIN_ATTEMPTS_PER_ACCOUNT"
+            );
         }
     }
 
