@@ -35,12 +35,7 @@ pub async fn tag(request: Request, next: Next) -> Response {
         return Problem::internal().into_response();
     };
     let tag = format!("W/\"{:032x}\"", XxHash3_128::oneshot(&bytes));
-    let same = known
-        .as_ref()
-        .and_then(|known| known.to_str().ok())
-        .is_some_and(|known| {
-            known.trim() == "*" || known.split(',').any(|one| weak(one) == weak(&tag))
-        });
+    let same = known.is_some_and(|known| names(&known, &tag));
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         parts.headers.insert(header::ETAG, tag);
     }
@@ -58,6 +53,13 @@ pub async fn tag(request: Request, next: Next) -> Response {
         return Response::from_parts(parts, Body::empty());
     }
     Response::from_parts(parts, Body::from(bytes))
+}
+
+/// Whether the value of `If-None-Match` names this tag.
+pub(crate) fn names(known: &HeaderValue, tag: &str) -> bool {
+    known.to_str().is_ok_and(|known| {
+        known.trim() == "*" || known.split(',').any(|one| weak(one) == weak(tag))
+    })
 }
 
 fn weak(tag: &str) -> &str {

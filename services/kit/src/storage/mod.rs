@@ -1,90 +1,90 @@
 //! Where files live, and how a file and the row that names it appear and go together.
+//!
+//! A database and a file store share no transaction. What they share here is an order, so that a
+//! process may be killed at any point and the next start finds out what is to be done:
+//!
+//! | | before the transaction | the transaction | after its commit | when it fails |
+//! |---|---|---|---|---|
+//! | create | an empty marker `trash/new-…/<path>`, then the file | names the file | [`Written::keep`]: the marker goes | [`Written::undo`]: the file goes, then the marker |
+//! | delete | the file moves to `trash/old-…/<path>` | names it no more | [`Discarded::delete`]: the entry goes | [`Discarded::restore`]: the file moves back |
+//!
+//! To replace is to do both around one transaction. At every point one of two things is true of
+//! a file: the rows and the files agree about it, or there is an entry in the trash with its
+//! path. [`Storage::recover`] asks the database about every path in the trash, and the database
+//! alone decides: a file that a row names is moved back or kept, any other is deleted. Running it
+//! twice, or being killed while it runs, changes nothing, because an entry goes last.
+//!
+//! Two rules make this hold. A path is used once: [`Storage::write`] refuses one that is taken,
+//! so that no operation ever undoes the file of another (and browsers may keep a file for ever).
+//! And an entry is not touched while its operation may still be under way; see
+//! [`Storage::recover`].
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let url = folder.path().to_str().unwrap();
+//! # async fn commit_row() -> Result<(), std::io::Error> { Ok(()) }
+//! use service_kit::storage::{Storage, StorageUrl};
+//!
+//! let storage = Storage::open(&StorageUrl::parse(url)?)?;
+//! let written = storage.write(vec![("flyers/7/a1.jpg".into(), "jpeg".into())]).await?;
+//! match commit_row().await {
+//!     Ok(()) => written.keep().await,
+//!     Err(_) => written.undo().await,
+//! }
+//! assert_eq!(storage.get("flyers/7/a1.jpg").await?.unwrap().size, 4);
+//! # Ok(()) }
+//! ```
 
-use std::collections::HashSet;
+mod change;
+mod error;
+mod folder;
+mod media;
+mod place;
+mod recover;
+mod store;
+mod url;
 
-use axum::Router;
+use std::{collections::HashSet, sync::Arc};
+
+use axum::body::Body;
 use bytes::Bytes;
+use futures_util::StreamExt as _;
+use object_store::{GetOptions, GetResult, ObjectStore, path::Path};
 
-/// Where files are: read from `OBJECT_STORE_URL`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StorageUrl {
-    /// A local folder.
-    Folder(std::path::PathBuf),
-    /// A bucket of an S3-compatible server.
-    S3 {
-        /// The bucket.
-        bucket: String,
-        /// What every key begins with; may be empty.
-        prefix: String,
-    },
-}
+use change::Change;
+use folder::Folder;
+use place::{Kind, Operation, Operations, TRASH, checked};
+use store::{each, first_error};
 
-impl StorageUrl {
-    /// Reads `s3://bucket/prefix`, `file:///folder` or the path of a folder.
-    ///
-    /// # Errors
-    ///
-    /// The text is none of these; the message names `OBJECT_STORE_URL`.
-    pub fn parse(text: &str) -> Result<Self, StorageError> {
-        Ok(Self::Folder(text.into()))
-    }
-}
+pub use change::{Discarded, Written};
+pub use error::StorageError;
+pub use media::media;
+pub use recover::Recovered;
+pub use url::StorageUrl;
 
-/// What went wrong with files.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StorageError {
-    /// The place cannot be used.
-    #[error("OBJECT_STORE_URL: {0}")]
-    Url(String),
-    /// Not a path that a file can have here.
-    #[error("`{0}` is not a path for a file")]
-    Path(String),
-    /// A file is there already; a path is never used twice.
-    #[error("there is a file at `{0}` already")]
-    Exists(String),
-    /// The store failed.
-    #[error("the file store failed: {0}")]
-    Store(String),
-    /// The database could not say which files it names.
-    #[error("cannot ask which files are in use: {0}")]
-    Referenced(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
+/// Files up to this size are read at once: a picture of a page has 10 to 200 KB, and reading it
+/// in parts costs more than the memory.
+const AT_ONCE: u64 = 1 << 20;
 
 /// Files in a folder or a bucket. A clone is another handle to the same place.
 #[derive(Debug, Clone)]
-pub struct Storage {}
+pub struct Storage(Arc<Inner>);
 
-/// Files that are written but not yet named by a committed row.
 #[derive(Debug)]
-#[must_use = "call `keep` after the commit, `undo` when it failed"]
-pub struct Written {}
-
-/// Files that are out of sight but not yet deleted.
-#[derive(Debug)]
-#[must_use = "call `delete` after the commit, `restore` when it failed"]
-pub struct Discarded {}
-
-/// What [`Storage::recover`] found and did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Recovered {
-    /// Files put back, because a row names them.
-    pub restored: usize,
-    /// Files deleted, because no row names them.
-    pub deleted: usize,
-    /// Files of a row whose entry in the trash was left behind.
-    pub kept: usize,
-    /// Entries too young to be judged while another process may still work on them.
-    pub young: usize,
+struct Inner {
+    store: Arc<dyn ObjectStore>,
+    folder: Option<Folder>,
+    operations: Operations,
 }
 
 /// A file as it is sent.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Stored {
     /// The content, as it is read.
-    pub body: axum::body::Body,
+    pub body: Body,
     /// Bytes.
     pub size: u64,
     /// A strong entity tag, with its quotes.
@@ -92,95 +92,187 @@ pub struct Stored {
 }
 
 impl Storage {
-    /// Opens the place, and makes the folder when it is missing.
+    /// Opens the folder, which is made when it is missing, or the bucket, which must exist. For
+    /// a bucket the usual `AWS_` variables of the environment give credentials, region and
+    /// endpoint; an endpoint may be `http://`.
     ///
     /// # Errors
     ///
-    /// The folder cannot be made, or the variables for S3 are wrong.
+    /// The folder cannot be used, or a variable is wrong. A bucket is not asked for anything yet:
+    /// see [`Storage::check`].
     pub fn open(url: &StorageUrl) -> Result<Self, StorageError> {
-        let _ = url;
-        Ok(Self {})
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self::open_with(url, std::env::vars_os().filter_map(text))
+    }
+
+    /// As [`Storage::open`], with other variables than those of the environment.
+    ///
+    /// # Errors
+    ///
+    /// As [`Storage::open`].
+    pub fn open_with(
+        url: &StorageUrl,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, StorageError> {
+        match url {
+            StorageUrl::Folder(root) => {
+                let folder = Folder::open(root)?;
+                Ok(Self::new(store::folder(folder.root())?, Some(folder)))
+            }
+            StorageUrl::S3 { bucket, prefix } => {
+                Ok(Self::new(store::bucket(bucket, prefix, variables)?, None))
+            }
+        }
+    }
+
+    fn new(store: Arc<dyn ObjectStore>, folder: Option<Folder>) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            folder,
+            operations: Operations::default(),
+        }))
     }
 
     /// Writes files that a transaction is about to name.
     ///
     /// # Errors
     ///
-    /// Nothing is left behind when it fails.
+    /// [`StorageError::Path`] or [`StorageError::Exists`] for a path that cannot be used,
+    /// [`StorageError::Store`] when the store fails. No new file is there then, but for one
+    /// of which the store does not say whether it was written: it waits for the next recovery.
     pub async fn write(&self, files: Vec<(String, Bytes)>) -> Result<Written, StorageError> {
-        let _ = files;
-        Ok(Written {})
+        let contents = files
+            .into_iter()
+            .map(|(path, bytes)| Ok((checked(&path)?, bytes)))
+            .collect::<Result<Vec<_>, StorageError>>()?;
+        let paths = distinct(contents.iter().map(|(path, _)| path))?;
+        let mut change = Change::begin(&self.0, Operation::start(Kind::New), paths);
+        // Markers before files: a file without either row or marker would never be found.
+        let marked = each(change.paths(), |path| {
+            self.0.put(change.entry(path), Bytes::new())
+        });
+        if let Err(error) = first_error(marked.await) {
+            let unmarked = change.drop_entries().await;
+            change.finish(unmarked);
+            return Err(error);
+        }
+        let written = each(&contents, |(path, bytes)| {
+            self.0.put(path.clone(), bytes.clone())
+        })
+        .await;
+        if written.iter().any(Result::is_err) {
+            change.unwrite_part(&written).await;
+        }
+        first_error(written)?;
+        Ok(Written(change))
     }
 
-    /// Takes files out of sight that a transaction is about to forget.
+    /// Moves files out of sight that a transaction is about to forget. A file that is missing
+    /// already is no error.
     ///
     /// # Errors
     ///
-    /// Every file is back in its place when it fails.
+    /// [`StorageError::Path`] for what cannot be a path, [`StorageError::Store`] when the store
+    /// fails. Every file is in its place then.
     pub async fn discard(&self, paths: Vec<String>) -> Result<Discarded, StorageError> {
-        let _ = paths;
-        Ok(Discarded {})
+        let paths: Result<Vec<_>, _> = paths.iter().map(|path| checked(path)).collect();
+        let paths = distinct(paths?.iter())?;
+        let change = Change::begin(&self.0, Operation::start(Kind::Old), paths);
+        let moved = each(change.paths(), |path| {
+            self.0.rename(path.clone(), change.entry(path), "discard")
+        });
+        if let Err(error) = first_error(moved.await) {
+            let unmoved = change.unmove().await;
+            change.finish(unmoved);
+            return Err(error);
+        }
+        Ok(Discarded(change))
     }
 
-    /// Ends what an earlier process began. Run it at the start, before the first request.
+    /// The file at a path; `None` when there is none.
     ///
     /// # Errors
     ///
-    /// The store or `referenced` failed; nothing is lost, run it again.
-    pub async fn recover<F, R, E>(&self, referenced: F) -> Result<Recovered, StorageError>
-    where
-        F: Fn(Vec<String>) -> R,
-        R: Future<Output = Result<HashSet<String>, E>>,
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        referenced(Vec::new())
-            .await
-            .map_err(|error| StorageError::Referenced(error.into()))?;
-        Ok(Recovered::default())
-    }
-
-    /// The file at a path.
-    ///
-    /// # Errors
-    ///
-    /// The store failed.
+    /// [`StorageError::Store`] when the store fails.
     pub async fn get(&self, path: &str) -> Result<Option<Stored>, StorageError> {
-        let _ = path;
-        Ok(None)
+        self.read(path, GetOptions::new()).await
     }
 
-    /// Whether files can be read and listed: for readiness.
+    /// As [`Storage::get`], with an empty body.
     ///
     /// # Errors
     ///
-    /// The store does not answer as it should.
+    /// As [`Storage::get`].
+    pub async fn head(&self, path: &str) -> Result<Option<Stored>, StorageError> {
+        self.read(path, GetOptions::new().with_head(true)).await
+    }
+
+    async fn read(&self, path: &str, options: GetOptions) -> Result<Option<Stored>, StorageError> {
+        let Ok(path) = checked(path) else {
+            return Ok(None);
+        };
+        let failed = |source| StorageError::store("read", &path, source);
+        let head = options.head;
+        let found = match self.0.store.get_opts(&path, options).await {
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(source) => return Err(failed(source)),
+        };
+        let size = found.meta.size;
+        let etag = etag(&found);
+        let body = match head {
+            true => Body::empty(),
+            false if size <= AT_ONCE => Body::from(found.bytes().await.map_err(failed)?),
+            false => Body::from_stream(found.into_stream()),
+        };
+        Ok(Some(Stored { body, size, etag }))
+    }
+
+    /// Whether files can be written or at least listed: for readiness.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be written to, or the bucket does not answer.
     pub async fn check(&self) -> Result<(), StorageError> {
-        Ok(())
+        if let Some(folder) = &self.0.folder {
+            return folder.check().map_err(|source| StorageError::Folder {
+                folder: folder.root().to_owned(),
+                source,
+            });
+        }
+        let trash = Path::from(TRASH);
+        match self.0.store.list(Some(&trash)).next().await {
+            None | Some(Ok(_)) => Ok(()),
+            Some(Err(source)) => Err(StorageError::store("list", &trash, source)),
+        }
     }
 }
 
-impl Written {
-    /// The rows are committed: the files stay.
-    pub async fn keep(self) {}
-    /// The transaction failed: the files go.
-    pub async fn undo(self) {}
-}
-
-impl Discarded {
-    /// The rows are gone: the files go for good.
-    pub async fn delete(self) {}
-    /// The transaction failed: the files come back.
-    ///
-    /// # Errors
-    ///
-    /// A file could not be moved back; the next start does it.
-    pub async fn restore(self) -> Result<(), StorageError> {
-        Ok(())
+/// The tag of the store; one made of time and size for a store that gives none.
+fn etag(found: &GetResult) -> String {
+    match &found.meta.e_tag {
+        Some(tag) => format!("\"{}\"", tag.trim_start_matches("W/").trim_matches('"')),
+        None => format!(
+            "\"{:x}-{:x}\"",
+            found.meta.last_modified.timestamp_micros(),
+            found.meta.size
+        ),
     }
 }
 
-/// The files under `prefix` (`/media`), to be kept by browsers for ever.
-pub fn media(storage: Storage, prefix: &str) -> Router {
-    let _ = (storage, prefix);
-    Router::new()
+fn distinct<'a>(paths: impl Iterator<Item = &'a Path>) -> Result<Vec<Path>, StorageError> {
+    let mut seen = HashSet::new();
+    let mut list = Vec::new();
+    for path in paths {
+        if !seen.insert(path) {
+            return Err(StorageError::Path {
+                path: path.to_string(),
+                reason: "it is given twice",
+            });
+        }
+        list.push(path.clone());
+    }
+    Ok(list)
 }
