@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use service_kit::{
     body::Body,
     clock::now,
+    database::query,
     problem::{Fields, Problem},
 };
 
@@ -111,7 +112,7 @@ pub(crate) async fn login(
     Body(login): Body<Login>,
 ) -> Result<Json<SignedIn>, Problem> {
     let (email, password) = required(login)?;
-    let found: Option<(i64, String, i64)> = sqlx::query_as(FIND_LOGIN)
+    let found: Option<(i64, String, i64)> = query(FIND_LOGIN)
         .bind(&email)
         .fetch_optional(state.database.read())
         .await?;
@@ -246,12 +247,12 @@ async fn insert(
     now: DateTime<Utc>,
 ) -> Result<(i64, i64), Problem> {
     let mut transaction = state.database.begin().await?;
-    let user_id: i64 = sqlx::query_scalar(INSERT_USER)
+    let user_id: i64 = query(INSERT_USER)
         .bind(email)
         .bind(username(email))
         .bind(hash)
         .bind(now)
-        .fetch_one(&mut *transaction)
+        .fetch_scalar(&mut transaction)
         .await
         .map_err(|error| match error.as_database_error() {
             Some(database) if database.is_unique_violation() => {
@@ -259,16 +260,16 @@ async fn insert(
             }
             _ => error.into(),
         })?;
-    let profile_id: i64 = sqlx::query_scalar(INSERT_PROFILE)
+    let profile_id: i64 = query(INSERT_PROFILE)
         .bind(user_id)
         .bind(name)
         .bind(now)
-        .fetch_one(&mut *transaction)
+        .fetch_scalar(&mut transaction)
         .await?;
-    sqlx::query(INSERT_PRIVACY)
+    query(INSERT_PRIVACY)
         .bind(user_id)
         .bind(now)
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await?;
     transaction.commit().await?;
     Ok((user_id, profile_id))

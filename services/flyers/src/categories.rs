@@ -9,7 +9,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use service_kit::{database::Database, problem::Problem};
+use service_kit::{
+    database::{Database, query},
+    problem::Problem,
+};
 
 use crate::app::State;
 
@@ -38,7 +41,7 @@ pub(crate) struct Categories(Arc<[Category]>);
 
 impl Categories {
     pub(crate) async fn load(database: &Database) -> Result<Self, sqlx::Error> {
-        let all: Vec<Category> = sqlx::query_as(ALL).fetch_all(database.read()).await?;
+        let all: Vec<Category> = query(ALL).fetch_all(database.read()).await?;
         Ok(Self(all.into()))
     }
 
@@ -84,7 +87,7 @@ fn shortened(text: &str) -> String {
 /// Active ones in display order. May be kept for an hour.
 #[utoipa::path(get, path = "/api/v1/categories/", responses((status = 200, description = "All categories")))]
 pub(crate) async fn list(FromState(state): FromState<State>) -> Result<Response, Problem> {
-    let categories: Vec<Category> = sqlx::query_as(ACTIVE)
+    let categories: Vec<Category> = query(ACTIVE)
         .fetch_all(state.database.read())
         .await?;
     let body = Json(serde_json::json!({ "categories": categories }));

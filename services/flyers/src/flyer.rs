@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use service_kit::{
     body::Body,
     clock::now,
+    database::{insert_rows, query},
     id::Id,
     page::Link,
     problem::{Fields, Problem},
     query::Params,
     token::Caller,
 };
-use sqlx::QueryBuilder;
 use std::time::Duration;
 
 use crate::{
@@ -47,6 +47,11 @@ INSERT INTO flyers (
 )
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)
 RETURNING id";
+
+const INSERT_LINKS: &str = "
+INSERT INTO flyer_categories (
+    flyer_id, category_id, created_at, publication_date, expiration_date, is_active
+)";
 
 const LIFETIME: TimeDelta = TimeDelta::days(30);
 /// A form that was filled in for some minutes may still say "now".
@@ -170,7 +175,7 @@ async fn load(
     link: &Link,
 ) -> Result<Detail, Problem> {
     let viewer = caller.map(|caller| caller.id);
-    let row: Option<DetailRow> = sqlx::query_as(DETAIL)
+    let row: Option<DetailRow> = query(DETAIL)
         .bind(id)
         .bind(viewer)
         .fetch_optional(state.database.read())
@@ -298,7 +303,7 @@ async fn insert(
     now: DateTime<Utc>,
 ) -> Result<i64, Problem> {
     let mut transaction = state.database.begin().await?;
-    let id: i64 = sqlx::query_scalar(INSERT)
+    let id: i64 = query(INSERT)
         .bind(caller.id)
         .bind(&new.title)
         .bind(&new.caption)
@@ -311,7 +316,7 @@ async fn insert(
         .bind(new.expiration)
         .bind(searchable(&new.title, &new.caption))
         .bind(now)
-        .fetch_one(&mut *transaction)
+        .fetch_scalar(&mut transaction)
         .await
         .map_err(|error| match error.as_database_error() {
             // The token is good but its user is gone.
@@ -320,19 +325,19 @@ async fn insert(
             }
             _ => error.into(),
         })?;
-    let mut links = QueryBuilder::new(
-        "INSERT INTO flyer_categories \
-         (flyer_id, category_id, created_at, publication_date, expiration_date, is_active) ",
-    );
-    links.push_values(&new.categories, |mut row, category| {
-        row.push_bind(id)
-            .push_bind(category)
-            .push_bind(now)
-            .push_bind(new.publication)
-            .push_bind(new.expiration)
-            .push_bind(true);
+    let links = new.categories.iter().map(|category| {
+        vec![
+            id.into(),
+            (*category).into(),
+            now.into(),
+            new.publication.into(),
+            new.expiration.into(),
+            true.into(),
+        ]
     });
-    links.build().execute(&mut *transaction).await?;
+    insert_rows(INSERT_LINKS, links.collect())
+        .execute(&mut transaction)
+        .await?;
     transaction.commit().await?;
     Ok(id)
 }

@@ -69,7 +69,7 @@ async fn carry_out(config: &Config, command: Command) -> anyhow::Result<()> {
         Command::Serve => serve(config).await,
         Command::Migrate => {
             let database = Database::open(&config.database, 1).await?;
-            database.migrate(&MIGRATIONS).await?;
+            database.migrate(MIGRATIONS).await?;
             tracing::info!(database = %config.database, "the schema is up to date");
             database.close().await;
             Ok(())
@@ -81,8 +81,8 @@ async fn carry_out(config: &Config, command: Command) -> anyhow::Result<()> {
 async fn serve(config: &Config) -> anyhow::Result<()> {
     let listener = server::listen(config).await?;
     let stop = server::stop_signal()?;
-    let database = Database::open(&config.database, config.readers).await?;
-    database.migrate(&MIGRATIONS).await?;
+    let database = Database::open(&config.database, config.connections).await?;
+    database.migrate(MIGRATIONS).await?;
     if config.jwt_secret_is_random {
         tracing::warn!("JWT_SECRET is not set: tokens are valid until this process ends");
     }
@@ -94,7 +94,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
 
 async fn fill(config: &Config, arguments: Seed) -> anyhow::Result<()> {
     let database = Database::open(&config.database, 1).await?;
-    database.migrate(&MIGRATIONS).await?;
+    database.migrate(MIGRATIONS).await?;
     let plan = seed::Plan {
         scale: arguments.scale,
         seed: arguments.seed,

@@ -1,5 +1,6 @@
 //! Search texts: folded once here, so that database and query agree on every alphabet.
 
+use service_kit::database::Dialect;
 use unicode_normalization::UnicodeNormalization as _;
 
 /// The longest search text that is looked at, in characters.
@@ -32,11 +33,24 @@ pub(crate) fn searchable(title: &str, caption: &str) -> String {
     format!("{}\n{}", fold(title), fold(caption))
 }
 
-/// The folded text as an FTS5 phrase: quoted, so that nothing in it is an operator.
-/// `None` when it is too short for the index.
-pub(crate) fn phrase(folded: &str) -> Option<String> {
-    (folded.chars().count() >= SHORTEST_INDEXED)
-        .then(|| format!("\"{}\"", folded.replace('"', "\"\"")))
+/// What the index is asked for, so that nothing in the text is an operator: a quoted phrase
+/// of FTS5, a pattern of LIKE. `None` when the text is too short for the index.
+pub(crate) fn phrase(folded: &str, dialect: Dialect) -> Option<String> {
+    (folded.chars().count() >= SHORTEST_INDEXED).then(|| match dialect {
+        Dialect::Sqlite => format!("\"{}\"", folded.replace('"', "\"\"")),
+        Dialect::Postgres => format!("%{}%", escaped(folded)),
+    })
+}
+
+/// A text without the wildcards of LIKE.
+fn escaped(text: &str) -> String {
+    text.chars().fold(String::new(), |mut escaped, letter| {
+        if matches!(letter, '\\' | '%' | '_') {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+        escaped
+    })
 }
 
 #[cfg(test)]
@@ -50,10 +64,9 @@ mod tests {
 
     #[test]
     fn a_phrase_is_one_string_for_the_index() {
-        assert_eq!(
-            phrase("50% \"off\" -x*").unwrap(),
-            "\"50% \"\"off\"\" -x*\""
-        );
-        assert_eq!(phrase("é1"), None);
+        let asked = |dialect| phrase("50% \"off\" _x*\\", dialect).unwrap();
+        assert_eq!(asked(Dialect::Sqlite), "\"50% \"\"off\"\" _x*\\\"");
+        assert_eq!(asked(Dialect::Postgres), "%50\\% \"off\" \\_x*\\\\%");
+        assert_eq!(phrase("é1", Dialect::Sqlite), None);
     }
 }

@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 use service_kit::{
     clock::now,
     cursor,
+    database::{Text, query},
     id::Id,
     page::{COUNT_CAP, Link, Page, PageRequest, Start},
     problem::{Fields, Problem},
     query::Params,
+    text,
     token::Caller,
 };
 
@@ -28,7 +30,8 @@ JOIN profiles AS p ON p.user_id = u.id
 WHERE u.id = $1";
 
 /// `$1` user, `$2` now, `$3` whether the caller is that user.
-pub(crate) const PROFILE: &str = "
+pub(crate) const PROFILE: Text = text!(
+    "
 SELECT u.id, u.username, p.name, p.bio, p.profile_picture,
        CASE WHEN $3 THEN (
            SELECT count(*)
@@ -36,7 +39,9 @@ SELECT u.id, u.username, p.name, p.bio, p.profile_picture,
            WHERE a.creator_id = u.id
        ) ELSE (
            SELECT count(*)
-           FROM flyers AS f INDEXED BY flyers_live_creator
+           FROM flyers AS f"
+    { " INDEXED BY flyers_live_creator" | "" }
+    "
            WHERE f.creator_id = u.id
              AND f.is_active
              AND f.publication_date <= $2
@@ -44,29 +49,35 @@ SELECT u.id, u.username, p.name, p.bio, p.profile_picture,
        ) END AS flyer_count
 FROM users AS u
 JOIN profiles AS p ON p.user_id = u.id
-WHERE u.id = $1";
+WHERE u.id = $1");
 
 /// `$1` user, `$2` now, `$3` limit.
-pub(crate) const PUBLISHED: &str = "
+pub(crate) const PUBLISHED: Text = text!(
+    "
 SELECT f.id, f.title, f.created_at,
        (SELECT i.path FROM flyer_images AS i WHERE i.flyer_id = f.id ORDER BY i.position LIMIT 1) AS cover
-FROM flyers AS f INDEXED BY flyers_live_creator
+FROM flyers AS f"
+    { " INDEXED BY flyers_live_creator" | "" }
+    "
 WHERE f.creator_id = $1
   AND f.is_active
   AND f.publication_date <= $2
   AND f.expiration_date > $2
 ORDER BY f.created_at DESC, f.id DESC
-LIMIT $3";
+LIMIT $3");
 
 /// `$1` user, `$2`, `$3` publication and id of the row before, `$4` limit, `$5` offset.
-pub(crate) const OWN: &str = "
+pub(crate) const OWN: Text = text!(
+    "
 SELECT f.id, f.title, f.location_address, f.publication_date, f.expiration_date, f.is_active,
        (SELECT i.path FROM flyer_images AS i WHERE i.flyer_id = f.id ORDER BY i.position LIMIT 1) AS cover
-FROM flyers AS f INDEXED BY flyers_creator_published
+FROM flyers AS f"
+    { " INDEXED BY flyers_creator_published" | "" }
+    "
 WHERE f.creator_id = $1
   AND (f.publication_date, f.id) < ($2, $3)
 ORDER BY f.publication_date DESC, f.id DESC
-LIMIT $4 OFFSET $5";
+LIMIT $4 OFFSET $5");
 
 /// `$1` user, `$2` where counting stops.
 pub(crate) const COUNT_OWN: &str = "
@@ -173,7 +184,7 @@ pub(crate) async fn user(
     id: Id,
     link: Link,
 ) -> Result<Json<User>, Problem> {
-    let user: Option<User> = sqlx::query_as(USER)
+    let user: Option<User> = query(USER)
         .bind(id.or(no_such_user)?)
         .fetch_optional(state.database.read())
         .await?;
@@ -197,14 +208,14 @@ pub(crate) async fn profile(
 ) -> Result<Json<Profile>, Problem> {
     let (id, now) = (id.or(no_such_user)?, now());
     let own = caller.is_some_and(|caller| caller.id == id);
-    let row: Option<ProfileRow> = sqlx::query_as(PROFILE)
+    let row: Option<ProfileRow> = query(PROFILE)
         .bind(id)
         .bind(now)
         .bind(own)
         .fetch_optional(state.database.read())
         .await?;
     let row = row.ok_or_else(no_such_user)?;
-    let published: Vec<PublishedRow> = sqlx::query_as(PUBLISHED)
+    let published: Vec<PublishedRow> = query(PUBLISHED)
         .bind(id)
         .bind(now)
         .bind(PUBLISHED_SHOWN)
@@ -306,7 +317,7 @@ async fn own_rows(
         }
         _ => (feed::statement::END_OF_TIME, i64::MAX),
     };
-    Ok(sqlx::query_as(OWN)
+    Ok(query(OWN)
         .bind(caller.id)
         .bind(before)
         .bind(id)
@@ -317,10 +328,10 @@ async fn own_rows(
 }
 
 async fn count_own(state: &State, caller: Caller) -> Result<i64, Problem> {
-    Ok(sqlx::query_scalar(COUNT_OWN)
+    Ok(query(COUNT_OWN)
         .bind(caller.id)
         .bind(COUNT_CAP + 1)
-        .fetch_one(state.database.read())
+        .fetch_scalar(state.database.read())
         .await?)
 }
 

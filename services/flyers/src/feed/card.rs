@@ -4,7 +4,11 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use service_kit::{page::Link, problem::Problem};
+use service_kit::{
+    database::{Text, query},
+    page::Link,
+    problem::Problem,
+};
 
 use crate::{
     app::State,
@@ -15,18 +19,30 @@ use crate::{
 
 /// The pictures of the flyers of a page. Their order is restored in memory: it is
 /// that of the ids, and a database would sort what is read from an index already.
-pub(crate) const IMAGES_OF: &str = "
+pub(crate) const IMAGES_OF: Text = Text {
+    sqlite: "
 SELECT i.flyer_id, i.path, i.position
 FROM json_each($1) AS wanted
 CROSS JOIN flyer_images AS i
-WHERE i.flyer_id = wanted.value";
+WHERE i.flyer_id = wanted.value",
+    postgres: "
+SELECT i.flyer_id, i.path, i.position
+FROM flyer_images AS i
+WHERE i.flyer_id = ANY($1)",
+};
 
 /// The categories of the flyers of a page.
-pub(crate) const CATEGORIES_OF: &str = "
+pub(crate) const CATEGORIES_OF: Text = Text {
+    sqlite: "
 SELECT c.flyer_id, c.category_id
 FROM json_each($1) AS wanted
 CROSS JOIN flyer_categories AS c
-WHERE c.flyer_id = wanted.value";
+WHERE c.flyer_id = wanted.value",
+    postgres: "
+SELECT c.flyer_id, c.category_id
+FROM flyer_categories AS c
+WHERE c.flyer_id = ANY($1)",
+};
 
 /// A flyer with its creator, as read.
 #[derive(Debug, sqlx::FromRow)]
@@ -133,14 +149,13 @@ impl Extras {
         if flyers.is_empty() {
             return Ok(Self::default());
         }
-        let wanted = serde_json::json!(flyers).to_string();
-        let images: Vec<(i64, String, i64)> = sqlx::query_as(IMAGES_OF)
-            .bind(&wanted)
+        let images: Vec<(i64, String, i64)> = query(IMAGES_OF)
+            .bind(flyers)
             .fetch_all(state.database.read())
             .await?;
         let mut extras = Self {
             images: HashMap::new(),
-            categories: categories(state, &wanted).await?,
+            categories: categories(state, flyers).await?,
         };
         for (flyer, path, position) in images {
             extras
@@ -158,10 +173,9 @@ impl Extras {
         if flyers.is_empty() {
             return Ok(Self::default());
         }
-        let wanted = serde_json::json!(flyers).to_string();
         Ok(Self {
             images: HashMap::new(),
-            categories: categories(state, &wanted).await?,
+            categories: categories(state, flyers).await?,
         })
     }
 
@@ -170,9 +184,12 @@ impl Extras {
     }
 }
 
-async fn categories(state: &State, wanted: &str) -> Result<HashMap<i64, Vec<String>>, Problem> {
-    let mut links: Vec<(i64, i64)> = sqlx::query_as(CATEGORIES_OF)
-        .bind(wanted)
+async fn categories(
+    state: &State,
+    flyers: &[i64],
+) -> Result<HashMap<i64, Vec<String>>, Problem> {
+    let mut links: Vec<(i64, i64)> = query(CATEGORIES_OF)
+        .bind(flyers)
         .fetch_all(state.database.read())
         .await?;
     links.sort_unstable();

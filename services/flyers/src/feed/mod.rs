@@ -13,12 +13,12 @@ use chrono::{DateTime, Utc};
 use service_kit::{
     clock::now,
     cursor,
+    database::query,
     page::{Link, Page, PageRequest, Start},
     problem::{Fields, Problem},
     query::Params,
     token::Caller,
 };
-use sqlx::AssertSqlSafe;
 
 pub(crate) use self::{
     card::{CATEGORIES_OF, Card, CardRow, Extras, IMAGES_OF, present},
@@ -26,7 +26,7 @@ pub(crate) use self::{
 };
 use crate::{
     app::State,
-    feed::statement::{CursorKey, Filter, Search, Statement, Visibility, Window},
+    feed::statement::{CursorKey, Filter, Search, Visibility, Window},
     search,
 };
 
@@ -139,13 +139,14 @@ async fn plan_search(state: &State, folded: String) -> Result<Search, Problem> {
     if folded.is_empty() {
         return Ok(Search::None);
     }
-    let Some(phrase) = search::phrase(&folded) else {
+    let Some(phrase) = search::phrase(&folded, state.database.dialect()) else {
         return Ok(Search::Walk { folded });
     };
-    let hits: i64 = sqlx::query_scalar(statement::COUNT_HITS)
+    let hits: i64 = query(statement::COUNT_HITS)
         .bind(&phrase)
         .bind(statement::FEW_HITS + 1)
-        .fetch_one(state.database.read())
+        .once()
+        .fetch_scalar(state.database.read())
         .await?;
     if hits > statement::FEW_HITS {
         Ok(Search::Walk { folded })
@@ -175,8 +176,9 @@ async fn load_rows(
         limit: page.limit(),
         offset: page.offset(),
     };
-    let Statement { sql, values } = filter.page(&window);
-    let mut rows: Vec<CardRow> = statement::bind(sqlx::query_as(AssertSqlSafe(sql)), values)
+    let mut rows: Vec<CardRow> = filter
+        .page(&window, state.database.dialect())
+        .query()
         .fetch_all(state.database.read())
         .await?;
     // The inner query chose and ordered the page; a join promises no order.
@@ -185,11 +187,8 @@ async fn load_rows(
 }
 
 async fn count(state: &State, filter: &Filter) -> Result<i64, Problem> {
-    let Statement { sql, values } = filter.count();
-    let (count,): (i64,) = statement::bind(sqlx::query_as(AssertSqlSafe(sql)), values)
-        .fetch_one(state.database.read())
-        .await?;
-    Ok(count)
+    let count = filter.count(state.database.dialect()).query();
+    Ok(count.fetch_scalar(state.database.read()).await?)
 }
 
 /// An empty list of a user is an answer, a list of nobody is not.
@@ -197,9 +196,9 @@ async fn creator_must_exist(state: &State, filter: &Filter) -> Result<(), Proble
     let Some(creator) = filter.creator else {
         return Ok(());
     };
-    let exists: bool = sqlx::query_scalar(statement::USER_EXISTS)
+    let exists: bool = query(statement::USER_EXISTS)
         .bind(creator)
-        .fetch_one(state.database.read())
+        .fetch_scalar(state.database.read())
         .await?;
     if exists {
         Ok(())

@@ -22,11 +22,7 @@ use std::cmp::Ordering;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use sqlx::{
-    FromRow,
-    query::QueryAs,
-    sqlite::{Sqlite, SqliteArguments, SqliteRow},
-};
+use service_kit::database::{Dialect, Query, Text as Both, Value, query};
 
 use self::text::Text;
 use super::card::CardRow;
@@ -39,14 +35,24 @@ pub const FEW_HITS: i64 = 2_000;
 const COUNT_LIMIT: i64 = service_kit::page::COUNT_CAP + 1;
 
 /// Hits of a search, counted no further than needed.
-pub const COUNT_HITS: &str = "
+pub const COUNT_HITS: Both = Both {
+    sqlite: "
 SELECT count(*)
 FROM (
     SELECT rowid
     FROM flyer_search
     WHERE flyer_search MATCH $1
     LIMIT $2
-) AS hits";
+) AS hits",
+    postgres: "
+SELECT count(*)
+FROM (
+    SELECT f.id
+    FROM flyers AS f
+    WHERE f.search_text LIKE $1
+    LIMIT $2
+) AS hits",
+};
 
 /// Whether there is a user.
 pub const USER_EXISTS: &str = "SELECT EXISTS (SELECT 1 FROM users AS u WHERE u.id = $1)";
@@ -99,7 +105,7 @@ pub enum Search {
     },
     /// From the trigram index: there are few hits.
     Index {
-        /// The FTS5 phrase.
+        /// What the index is asked for: a phrase of FTS5, a pattern of LIKE.
         phrase: String,
     },
 }
@@ -155,33 +161,11 @@ pub struct Statement {
     pub values: Vec<Value>,
 }
 
-/// A value to bind.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Value {
-    /// A whole number or nothing.
-    Int(Option<i64>),
-    /// A number.
-    Real(f64),
-    /// A text.
-    Text(String),
-    /// A point in time.
-    Time(DateTime<Utc>),
-}
-
-/// Binds values in order.
-pub fn bind<'q, O>(
-    query: QueryAs<'q, Sqlite, O, SqliteArguments>,
-    values: Vec<Value>,
-) -> QueryAs<'q, Sqlite, O, SqliteArguments>
-where
-    O: for<'r> FromRow<'r, SqliteRow>,
-{
-    values.into_iter().fold(query, |query, value| match value {
-        Value::Int(value) => query.bind(value),
-        Value::Real(value) => query.bind(value),
-        Value::Text(value) => query.bind(value),
-        Value::Time(value) => query.bind(value),
-    })
+impl Statement {
+    /// The statement, ready to run.
+    pub fn query(self) -> Query {
+        query(self.sql).bind_all(self.values)
+    }
 }
 
 /// In which order a list is shown.
@@ -190,6 +174,16 @@ enum Order {
     Recent,
     Located,
     Near,
+}
+
+impl Order {
+    fn clause(self) -> &'static str {
+        match self {
+            Self::Recent => "\n    ORDER BY created_at DESC, id DESC",
+            Self::Located => "\n    ORDER BY created_at DESC, haversine, id DESC",
+            Self::Near => "\n    ORDER BY haversine, created_at DESC, id DESC",
+        }
+    }
 }
 
 impl Filter {
@@ -240,8 +234,8 @@ impl Filter {
     }
 
     /// The rows of a page with everything that comes from the same statement.
-    pub fn page(&self, window: &Window) -> Statement {
-        let mut text = Text::new(self);
+    pub fn page(&self, window: &Window, dialect: Dialect) -> Statement {
+        let mut text = Text::new(self, dialect);
         let chosen = text.choose(Some(window));
         let viewer = text.value(Value::Int(self.viewer));
         let haversine = match self.from {
@@ -263,8 +257,8 @@ FROM ({chosen}
     }
 
     /// The count of the list, no further than is shown.
-    pub fn count(&self) -> Statement {
-        let mut text = Text::new(self);
+    pub fn count(&self, dialect: Dialect) -> Statement {
+        let mut text = Text::new(self, dialect);
         let chosen = text.choose(None);
         Statement {
             sql: format!("SELECT count(*)\nFROM ({chosen}\n) AS counted"),
@@ -290,12 +284,12 @@ mod tests {
             after: None,
             limit: 21,
             offset: 0,
-        });
+        }, Dialect::Sqlite);
         let next = filter.page(&Window {
             after: Some(CursorKey::Recent(1, 1)),
             limit: 21,
             offset: 5,
-        });
+        }, Dialect::Sqlite);
         assert_eq!(first.sql, next.sql);
         assert_eq!(END_OF_TIME.to_rfc3339(), "9999-12-31T23:59:59+00:00");
     }
@@ -327,7 +321,7 @@ mod tests {
                 limit,
                 offset,
             };
-            (filter.page(&window).sql, filter.count().sql)
+            (filter.page(&window, Dialect::Postgres).sql, filter.count(Dialect::Sqlite).sql)
         };
         assert_eq!(
             text(1, Some(2), [3, 4], 5, 6, 47.5),
@@ -353,7 +347,7 @@ mod tests {
             .page(&Window {
                 limit: 33,
                 ..Window::default()
-            })
+            }, Dialect::Sqlite)
             .sql;
         for value in ["o'brien", "77", "4711", "33"] {
             assert!(!sql.contains(value), "{value} in {sql}");

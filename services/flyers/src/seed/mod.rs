@@ -21,7 +21,7 @@ use std::{
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use service_kit::database::Database;
 
-use self::{make::Maker, write::SearchTriggers};
+use self::{make::Maker, write::SearchIndex};
 
 /// The password of every seeded user.
 pub const PASSWORD: &str = "Flyers-2024";
@@ -103,11 +103,13 @@ impl Plan {
             .map_err(|_| SeedError::Password)?;
         let mut maker = Maker::new(self.scale, self.seed, now);
         let mut transaction = database.begin().await?;
-        let search = SearchTriggers::put_aside(&mut transaction).await?;
+        write::take_time(&mut transaction).await?;
+        let search = SearchIndex::put_aside(&mut transaction).await?;
         write::make_room(&mut transaction, self.replace).await?;
         write::users(&mut transaction, &mut maker, &hash).await?;
         let images = write::flyers(&mut transaction, &mut maker).await?;
         write::engagement(&mut transaction, &mut maker).await?;
+        write::continue_ids(&mut transaction).await?;
         search.put_back(&mut transaction).await?;
         transaction.commit().await?;
         write::finish(database).await?;

@@ -3,6 +3,11 @@
 // Clippy knows test functions, not the functions that they share.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use service_kit::database::Dialect;
+
+/// What the tests run on. The same ones run on PostgreSQL from the folder beside.
+pub(crate) const DIALECT: Dialect = Dialect::Sqlite;
+
 mod accounts;
 mod bulk;
 mod command;

@@ -15,7 +15,7 @@ use flyers::{
 use serde_json::Value;
 use service_kit::{
     config::Config,
-    database::Database,
+    database::{Database, Dialect, query},
     server::{self, ServeError},
 };
 use speedwell_trace::{Observation, Options, Request, Sink, TraceId};
@@ -30,7 +30,37 @@ pub(crate) struct Running {
     agent: ureq::Agent,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<Result<(), ServeError>>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
+    /// Dropped after everything that uses it.
+    place: Place,
+}
+
+/// Where the data of one test are.
+struct Place {
+    url: String,
+    _on_server: Option<throwaway::Database>,
+}
+
+impl Place {
+    /// An empty database of the kind that this run of the tests is about.
+    fn new(folder: &std::path::Path) -> Self {
+        match crate::DIALECT {
+            Dialect::Sqlite => Self {
+                url: format!("sqlite:{}", folder.join("flyers.db").display()),
+                _on_server: None,
+            },
+            Dialect::Postgres => {
+                let server = throwaway::Postgres::shared().unwrap();
+                let database = server.database().unwrap();
+                // The lease on the server is the process's.
+                std::mem::forget(server);
+                Self {
+                    url: database.url(),
+                    _on_server: Some(database),
+                }
+            }
+        }
+    }
 }
 
 /// An answer.
@@ -112,7 +142,8 @@ impl Running {
     pub(crate) fn start(environment: &[(&str, &str)], geocoder: Arc<dyn Geocoder>) -> Self {
         watch();
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("flyers.db").display());
+        let place = Place::new(folder.path());
+        let url = place.url.clone();
         let config = Config::from_lookup("flyers", |name| match name {
             "DATABASE_URL" => Some(url.clone()),
             "JWT_SECRET" => Some("a secret of the tests, long enough".to_owned()),
@@ -129,10 +160,10 @@ impl Running {
             .unwrap();
         let (stop, stopped) = oneshot::channel();
         let (origin, database, served) = runtime.block_on(async {
-            let database = Database::open(&config.database, config.readers)
+            let database = Database::open(&config.database, config.connections)
                 .await
                 .unwrap();
-            database.migrate(&MIGRATIONS).await.unwrap();
+            database.migrate(MIGRATIONS).await.unwrap();
             let router = app::build_with(&config, database.clone(), geocoder)
                 .await
                 .unwrap();
@@ -161,8 +192,19 @@ impl Running {
             agent,
             stop: Some(stop),
             served,
-            _folder: folder,
+            folder,
+            place,
         }
+    }
+
+    /// The URL of its database.
+    pub(crate) fn url(&self) -> &str {
+        &self.place.url
+    }
+
+    /// A folder for files of this test.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// Tells the service to stop, as a signal does.
@@ -259,7 +301,7 @@ impl Running {
     /// Moves the dates of a flyer; the API refuses dates in the past.
     pub(crate) fn set_dates(&self, id: i64, from: DateTime<Utc>, until: DateTime<Utc>) {
         let sql = "UPDATE flyers SET publication_date = $2, expiration_date = $3 WHERE id = $1";
-        let query = sqlx::query(sql).bind(id).bind(from).bind(until);
+        let query = query(sql).bind(id).bind(from).bind(until);
         self.runtime
             .block_on(query.execute(self.database.write()))
             .unwrap();
@@ -267,10 +309,9 @@ impl Running {
 
     /// Runs a statement.
     pub(crate) fn execute(&self, sql: &'static str) -> u64 {
-        let done = self
-            .runtime
-            .block_on(sqlx::query(sql).execute(self.database.write()));
-        done.unwrap().rows_affected()
+        self.runtime
+            .block_on(query(sql).execute(self.database.write()))
+            .unwrap()
     }
 
     /// Two hours ago and in two hours.

@@ -4,14 +4,17 @@ use std::fmt::Write as _;
 
 use chrono::DateTime;
 
+use service_kit::database::{Dialect, Value};
+
 use super::{
-    COUNT_LIMIT, CursorKey, END_OF_TIME, FEW_HITS, Filter, Order, Search, Value, Visibility, Window,
+    COUNT_LIMIT, CursorKey, END_OF_TIME, FEW_HITS, Filter, Order, Search, Visibility, Window,
 };
 use crate::geo::haversine_of_km;
 
 /// A statement in the making.
 pub(super) struct Text<'f> {
     filter: &'f Filter,
+    dialect: Dialect,
     pub(super) values: Vec<Value>,
     /// The placeholders of values that stand in several places.
     shared: Vec<(Role, String)>,
@@ -25,6 +28,7 @@ enum Role {
     CallerLat,
     CallerLng,
     CallerNarrowing,
+    ArmLimit,
     Searched,
     AfterTime,
     AfterId,
@@ -57,9 +61,10 @@ const OF_LINKS: Names = Names {
 };
 
 impl<'f> Text<'f> {
-    pub(super) fn new(filter: &'f Filter) -> Self {
+    pub(super) fn new(filter: &'f Filter, dialect: Dialect) -> Self {
         Self {
             filter,
+            dialect,
             values: Vec::new(),
             shared: Vec::new(),
         }
@@ -91,40 +96,55 @@ impl<'f> Text<'f> {
             && !filter.categories.is_empty();
         let after = window.and_then(|window| window.after.clone());
         let mut sql = if by_category {
-            let arms = filter
-                .categories
-                .iter()
-                .map(|category| self.category_arm(*category, &after));
-            // Each arm comes in order from its index: the union merges them and drops
-            // doubles as it goes, and stops at the limit.
-            arms.collect::<Vec<_>>().join("\n    UNION")
+            self.category_arms(window, &after)
         } else {
             self.flyers(&after)
         };
         // A single arm would be counted faster unsorted; the union must stay a merge.
         if window.is_some() || filter.categories.len() > 1 && by_category {
-            sql += match filter.order() {
-                Order::Recent => "\n    ORDER BY created_at DESC, id DESC",
-                Order::Located => "\n    ORDER BY created_at DESC, haversine, id DESC",
-                Order::Near => "\n    ORDER BY haversine, created_at DESC, id DESC",
-            };
+            sql += filter.order().clause();
         }
-        let limit = self.value(Value::Int(Some(
-            window.map_or(COUNT_LIMIT, |window| window.limit),
-        )));
+        let limit = self.value(window.map_or(COUNT_LIMIT, |window| window.limit).into());
         let _infallible = write!(sql, "\n    LIMIT {limit}");
         if let Some(window) = window {
-            let offset = self.value(Value::Int(Some(window.offset)));
+            let offset = self.value(window.offset.into());
             let _infallible = write!(sql, " OFFSET {offset}");
         }
         sql
+    }
+
+    /// Live flyers of any of the categories. Each arm comes in order from its index.
+    fn category_arms(&mut self, window: Option<&Window>, after: &Option<CursorKey>) -> String {
+        let filter = self.filter;
+        let several = filter.categories.len() > 1;
+        let arms = filter.categories.iter().zip(1..).map(|(category, number)| {
+            let arm = self.category_arm(*category, after);
+            // SQLite merges the arms, drops doubles as it goes, and stops at the limit.
+            // PostgreSQL would read them to their ends first: each gets the limit of all.
+            if !several || self.dialect == Dialect::Sqlite {
+                return arm;
+            }
+            let rows = window.map_or(COUNT_LIMIT, |window| window.limit + window.offset);
+            let limit = self.shared(Role::ArmLimit, rows.into());
+            let order = filter.order().clause();
+            format!("\n    SELECT * FROM ({arm}{order}\n    LIMIT {limit}) AS arm_{number}")
+        });
+        arms.collect::<Vec<_>>().join("\n    UNION")
+    }
+
+    /// What SQLite is told about indexes; PostgreSQL decides by itself.
+    fn pinned(&self, words: &'static str) -> &'static str {
+        match self.dialect {
+            Dialect::Sqlite => words,
+            Dialect::Postgres => "",
+        }
     }
 
     /// Live flyers of one category, from the link table alone unless a text or a place
     /// has to be looked at.
     fn category_arm(&mut self, category: i64, after: &Option<CursorKey>) -> String {
         let looks_at_flyer = self.filter.search != Search::None || self.filter.from.is_some();
-        let category = self.value(Value::Int(Some(category)));
+        let category = self.value(category.into());
         let haversine = self.haversine();
         let column = if self.filter.from.is_some() {
             format!(", {haversine} AS haversine")
@@ -134,8 +154,9 @@ impl<'f> Text<'f> {
         let mut sql = format!(
             "
     SELECT c.flyer_id AS id, c.created_at AS created_at{column}
-    FROM flyer_categories AS c INDEXED BY flyer_categories_live{}
+    FROM flyer_categories AS c{}{}
     WHERE c.category_id = {category}",
+            self.pinned(" INDEXED BY flyer_categories_live"),
             if looks_at_flyer {
                 "\n    CROSS JOIN flyers AS w"
             } else {
@@ -163,32 +184,33 @@ impl<'f> Text<'f> {
         let near_only = filter.near.is_some() && filter.creator.is_none();
         let (index, narrow) = match (&filter.search, filter.creator) {
             (_, Some(creator)) => {
-                let creator = self.value(Value::Int(Some(creator)));
+                let creator = self.value(creator.into());
                 let index = match filter.visibility {
-                    Visibility::Live => "INDEXED BY flyers_live_creator",
-                    Visibility::All => "INDEXED BY flyers_creator_recent",
+                    Visibility::Live => " INDEXED BY flyers_live_creator",
+                    Visibility::All => " INDEXED BY flyers_creator_recent",
                 };
                 (index, format!("w.creator_id = {creator}{}", self.hits()))
             }
             (Search::Index { .. }, None) => (
-                "NOT INDEXED",
+                " NOT INDEXED",
                 self.hits().trim_start_matches("\n      AND ").to_owned(),
             ),
-            (_, None) if near_only => ("INDEXED BY flyers_live_place", self.in_box()),
+            (_, None) if near_only => (" INDEXED BY flyers_live_place", self.in_box()),
             // The first page is the page after the end of time: one text, one plan.
-            (_, None) => ("INDEXED BY flyers_live_recent", String::from("TRUE")),
+            (_, None) => (" INDEXED BY flyers_live_recent", String::from("TRUE")),
         };
         let mut sql = format!(
             "
     SELECT w.id AS id, w.created_at AS created_at{column}
-    FROM flyers AS w {index}
-    WHERE {narrow}"
+    FROM flyers AS w{}
+    WHERE {narrow}",
+            self.pinned(index)
         );
         sql += &self.live(&OF_FLYERS);
         sql += &self.containing();
         sql += &self.in_categories();
         if let Some(near) = filter.near {
-            let most = self.value(Value::Real(haversine_of_km(near.radius_km)));
+            let most = self.value(haversine_of_km(near.radius_km).into());
             let _infallible = write!(sql, "\n      AND {haversine} <= {most}");
         }
         sql += &self.after(after, &OF_FLYERS, &haversine);
@@ -205,7 +227,7 @@ impl<'f> Text<'f> {
             expires,
             ..
         } = names;
-        let now = self.shared(Role::Now, Value::Time(self.filter.now));
+        let now = self.shared(Role::Now, self.filter.now.into());
         // The bare column: SQLite matches a partial index by text.
         format!("\n      AND {active}\n      AND {published} <= {now}\n      AND {expires} > {now}")
     }
@@ -214,16 +236,23 @@ impl<'f> Text<'f> {
         let Search::Walk { folded } = &self.filter.search else {
             return String::new();
         };
-        let folded = self.shared(Role::Searched, Value::Text(folded.clone()));
-        format!("\n      AND instr(w.search_text, {folded}) > 0")
+        let folded = self.shared(Role::Searched, folded.into());
+        let position = match self.dialect {
+            Dialect::Sqlite => "instr",
+            Dialect::Postgres => "strpos",
+        };
+        format!("\n      AND {position}(w.search_text, {folded}) > 0")
     }
 
     fn hits(&mut self) -> String {
         let Search::Index { phrase } = &self.filter.search else {
             return String::new();
         };
-        let phrase = self.value(Value::Text(phrase.clone()));
-        let few = self.value(Value::Int(Some(FEW_HITS)));
+        let phrase = self.value(phrase.into());
+        if self.dialect == Dialect::Postgres {
+            return format!("\n      AND w.search_text LIKE {phrase}");
+        }
+        let few = self.value(FEW_HITS.into());
         format!(
             "\n      AND w.id IN (
           SELECT rowid
@@ -238,14 +267,17 @@ impl<'f> Text<'f> {
         if self.filter.categories.is_empty() {
             return String::new();
         }
-        let wanted = serde_json::json!(self.filter.categories).to_string();
-        let wanted = self.value(Value::Text(wanted));
+        let wanted = self.value(self.filter.categories.clone().into());
+        let any = match self.dialect {
+            Dialect::Sqlite => format!("IN (SELECT value FROM json_each({wanted}))"),
+            Dialect::Postgres => format!("= ANY({wanted})"),
+        };
         format!(
             "\n      AND EXISTS (
           SELECT 1
           FROM flyer_categories AS x
           WHERE x.flyer_id = w.id
-            AND x.category_id IN (SELECT value FROM json_each({wanted}))
+            AND x.category_id {any}
       )"
         )
     }
@@ -255,7 +287,7 @@ impl<'f> Text<'f> {
             return String::from("TRUE");
         };
         let bounds = from.bounds(near.radius_km);
-        let mut degrees = |value| self.value(Value::Real(value));
+        let mut degrees = |value: f64| self.value(value.into());
         let (south, north) = (degrees(bounds.lat.0), degrees(bounds.lat.1));
         let [(west, east), (west_2, east_2)] = bounds
             .lng
@@ -274,12 +306,9 @@ impl<'f> Text<'f> {
         let Some(from) = self.filter.from else {
             return String::new();
         };
-        let lat = self.shared(Role::CallerLat, Value::Real(from.lat));
-        let lng = self.shared(Role::CallerLng, Value::Real(from.lng));
-        let narrowing = self.shared(
-            Role::CallerNarrowing,
-            Value::Real(from.lat.to_radians().cos()),
-        );
+        let lat = self.shared(Role::CallerLat, from.lat.into());
+        let lng = self.shared(Role::CallerLng, from.lng.into());
+        let narrowing = self.shared(Role::CallerNarrowing, from.lat.to_radians().cos().into());
         format!(
             "(power(sin(radians(w.latitude - {lat}) / 2), 2) + {narrowing} * cos(radians(w.latitude)) * power(sin(radians(w.longitude - {lng}) / 2), 2))"
         )
@@ -303,20 +332,20 @@ impl<'f> Text<'f> {
         | CursorKey::Near(_, _, row)) = *key;
         let at = DateTime::from_timestamp_micros(at).unwrap_or(END_OF_TIME);
         let (at, row) = (
-            self.shared(Role::AfterTime, Value::Time(at)),
-            self.shared(Role::AfterId, Value::Int(Some(row))),
+            self.shared(Role::AfterTime, at.into()),
+            self.shared(Role::AfterId, row.into()),
         );
         match *key {
             CursorKey::Recent(..) => format!("\n      AND ({created}, {id}) < ({at}, {row})"),
             CursorKey::Located(_, bits, _) => {
-                let far = self.shared(Role::AfterDistance, Value::Real(f64::from_bits(bits)));
+                let far = self.shared(Role::AfterDistance, f64::from_bits(bits).into());
                 format!(
                     "\n      AND {created} <= {at}
       AND ({created} < {at} OR {haversine} > {far} OR ({haversine} = {far} AND {id} < {row}))"
                 )
             }
             CursorKey::Near(bits, ..) => {
-                let far = self.shared(Role::AfterDistance, Value::Real(f64::from_bits(bits)));
+                let far = self.shared(Role::AfterDistance, f64::from_bits(bits).into());
                 format!(
                     "\n      AND ({haversine} > {far} OR ({haversine} = {far} AND ({created}, {id}) < ({at}, {row})))"
                 )
