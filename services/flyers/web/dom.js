@@ -108,7 +108,7 @@ export function toast(text, kind = 'info') {
 
 /**
  * A question. Resolves to the value of the button pressed, or null for Escape.
- * `choices`: `[value, label, class]`, the last is the one that Enter presses.
+ * `choices`: `[value, label, class]`. Enter presses the last one, unless it cannot be undone.
  */
 export function ask(title, text, choices) {
   return new Promise((resolve) => {
@@ -126,7 +126,7 @@ export function ask(title, text, choices) {
     dialog.addEventListener('click', (event) => { if (event.target === dialog) dialog.close(''); });
     document.body.append(dialog);
     dialog.showModal();
-    buttons.at(-1).focus();
+    (choices.at(-1)[2] === 'danger' ? buttons[0] : buttons.at(-1)).focus();
   });
 }
 

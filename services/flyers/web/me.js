@@ -22,7 +22,7 @@ export function me({ signal, go }) {
   const editing = profileForm(head, heading, signal);
   const flyers = ownFlyers(signal);
   const privacy = privacySettings(signal);
-  node.append(head, editing.node, flyers.node, privacy.node,
+  node.append(head, editing.node, privacy.node, flyers.node,
     h('div', { class: 'me-end' }, button('Sign out', '', () => {
       signOut();
       toast('Signed out');
@@ -161,7 +161,7 @@ function privacySettings(signal) {
     }
   }
 
-  const node = h('section', { class: 'panel', 'aria-labelledby': 'privacy' }, h('h2', { id: 'privacy' }, icon('lock'), 'Privacy'),
+  const node = h('details', { class: 'panel' }, h('summary', {}, icon('lock'), h('span', {}, 'Privacy')),
     h('label', { class: 'switch-row', for: 'allow-email' }, h('span', {}, 'Allow contact by e-mail'), box), status);
   return { node, load };
 }

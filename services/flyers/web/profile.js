@@ -98,9 +98,13 @@ export function profile({ id, signal, back }) {
     if (busy || cursor === null) return;
     busy = true;
     try {
-      const page = await remembered(flyersPath(id, cursor), options);
+      const [page, { categories }] = await Promise.all([
+        remembered(flyersPath(id, cursor), options),
+        remembered('/categories/').catch(() => ({ categories: [] })),
+      ]);
       if (signal.aborted) return;
-      const cards = page.results.map((flyer, at) => card({ ...flyer }, { creator: false, eager: first && at < 6 }));
+      const names = new Map(categories.map(({ slug, name }) => [slug, name]));
+      const cards = page.results.map((flyer, at) => card(structuredClone(flyer), { creator: false, names, eager: first && at < 6 }));
       if (first) list.replaceChildren(...cards);
       else list.append(...cards);
       cursor = page.next_cursor;
