@@ -8,6 +8,7 @@ use service_kit::{
     body::Body,
     clock::now,
     database::query,
+    forwarded::ClientAddress,
     problem::{Fields, Problem},
 };
 
@@ -102,22 +103,27 @@ pub(crate) async fn register(
 /// Sign in
 ///
 /// A wrong password and an unknown address get the same answer, after the same time.
+/// After too many of them the account, or the client, has to wait.
 #[utoipa::path(post, path = "/api/v1/auth/login/", request_body = Login, responses(
     (status = 200, description = "A token", body = SignedIn),
     (status = 400, description = "A field is missing"),
     (status = 401, description = "Address or password is wrong"),
+    (status = 429, description = "Too many failed attempts"),
 ))]
 pub(crate) async fn login(
     FromState(state): FromState<State>,
+    ClientAddress(client): ClientAddress,
     Body(login): Body<Login>,
 ) -> Result<Json<SignedIn>, Problem> {
     let (email, password) = required(login)?;
+    let attempt = state.logins.begin(&email, client)?;
     let found: Option<(i64, String, i64)> = query(FIND_LOGIN)
         .bind(&email)
         .fetch_optional(state.database.read())
         .await?;
     let hash = found.as_ref().map(|(_, hash, _)| hash.as_str());
     let right = state.passwords.verify(&password, hash).await?;
+    attempt.settle(right)?;
     match found {
         Some((user_id, _, profile_id)) if right => {
             let token = state.tokens.issue(user_id, &email)?;

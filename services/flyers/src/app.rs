@@ -8,8 +8,8 @@ use axum::{
     routing::{get, post},
 };
 use service_kit::{
-    config::Config, database::Database, password::Passwords, routes::ApiRoutes, server,
-    token::Tokens,
+    config::Config, database::Database, forwarded, login::LoginLimiter, password::Passwords,
+    routes::ApiRoutes, server, token::Tokens,
 };
 use utoipa::OpenApi as _;
 
@@ -17,7 +17,7 @@ use crate::{
     accounts,
     categories::{self, Categories},
     feed, flyer,
-    geocoder::{Gazetteer, Geocoder},
+    geocoder::Geocoder,
     users,
 };
 
@@ -27,6 +27,7 @@ pub struct State {
     pub(crate) database: Database,
     pub(crate) tokens: Tokens,
     pub(crate) passwords: Passwords,
+    pub(crate) logins: Arc<LoginLimiter>,
     pub(crate) categories: Categories,
     pub(crate) geocoder: Arc<dyn Geocoder>,
 }
@@ -81,15 +82,7 @@ impl utoipa::Modify for BearerToken {
     }
 }
 
-/// The service over a migrated database, with the built-in gazetteer.
-///
-/// # Errors
-/// The categories cannot be read.
-pub async fn build(config: &Config, database: Database) -> Result<Router, BuildError> {
-    build_with(config, database, Arc::new(Gazetteer)).await
-}
-
-/// The service with a geocoder of the caller's choice.
+/// The service over a migrated database, with a geocoder of the caller's choice.
 ///
 /// # Errors
 /// The categories cannot be read.
@@ -101,6 +94,7 @@ pub async fn build_with(
     let state = State {
         tokens: Tokens::new(&config.jwt_secret, config.token_lifetime),
         passwords: Passwords::new().map_err(|_| BuildError::Passwords)?,
+        logins: Arc::new(LoginLimiter::new(config.login_limits)),
         categories: Categories::load(&database).await?,
         geocoder,
         database: database.clone(),
@@ -119,5 +113,6 @@ pub async fn build_with(
         .finish(state, config.request_timeout)
         .merge(crate::pictures::routes())
         .merge(crate::web::routes());
-    Ok(server::complete(api, &database, &Description::openapi()))
+    let app = server::complete(api, &database, &Description::openapi());
+    Ok(forwarded::trust(app, config.trusted_proxies.clone()))
 }

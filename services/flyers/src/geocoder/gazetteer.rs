@@ -1,31 +1,12 @@
-//! From an address to a place on the map.
+//! A geocoder without network: a table of places.
 
-use std::{future::Future, pin::Pin};
+use crate::{
+    geo::Point,
+    geocoder::{GeocodeError, Geocoder, Lookup},
+    search::fold,
+};
 
-use crate::{geo::Point, search::fold};
-
-/// Why an address has no place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum GeocodeError {
-    /// There is no such address: the caller should correct it.
-    #[error("the address is not known")]
-    NotFound,
-    /// Nobody can be asked now: the caller should try again.
-    #[error("addresses cannot be looked up at the moment")]
-    Unavailable,
-}
-
-/// What a lookup comes to.
-pub type Lookup<'a> = Pin<Box<dyn Future<Output = Result<Point, GeocodeError>> + Send + 'a>>;
-
-/// Finds the place of an address.
-pub trait Geocoder: Send + Sync {
-    /// The place, to six decimals of a degree.
-    fn locate<'a>(&'a self, address: &'a str) -> Lookup<'a>;
-}
-
-/// A geocoder without network: towns and quarters around Zurich. An address is where
-/// the last place that it names is.
+/// Towns and quarters around Zurich. An address is where the last place that it names is.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Gazetteer;
 
