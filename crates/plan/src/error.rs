@@ -7,8 +7,74 @@ use std::path::PathBuf;
 pub enum ExplainError {
     /// The address names a database that cannot be explained yet. Only the scheme is kept: the
     /// rest of an address may hold a password.
-    #[error("`{0}` databases cannot be explained yet; give a SQLite file (`sqlite:path`)")]
+    #[error(
+        "`{0}` databases cannot be explained yet; give a SQLite file (`sqlite:path`) or a PostgreSQL server (`postgres://user@host/name`)"
+    )]
     NotYet(String),
+    /// The address of a server cannot be read. It is not repeated: it may hold a password.
+    #[error(
+        "the address of the PostgreSQL database cannot be read; write `postgres://user@host:port/name`, with %-codes for special characters"
+    )]
+    BadAddress,
+    /// There is no connection to the server.
+    #[error("cannot reach PostgreSQL at {server}: {reason}; start it, or check host and port")]
+    Unreachable {
+        /// Host and port.
+        server: String,
+        /// The words of the system or the server.
+        reason: String,
+    },
+    /// The server does not take the password, or there is none.
+    #[error(
+        "PostgreSQL at {server} does not take the password of user `{user}`; set PGPASSWORD, or put the password into the address"
+    )]
+    Password {
+        /// Host and port.
+        server: String,
+        /// The user.
+        user: String,
+    },
+    /// The server does not let this user in from here.
+    #[error(
+        "PostgreSQL at {server} does not let the user in: {reason}; check the user, and the server's pg_hba.conf"
+    )]
+    NotLetIn {
+        /// Host and port.
+        server: String,
+        /// The server's words.
+        reason: String,
+    },
+    /// There is no database of this name.
+    #[error("PostgreSQL at {server} has no database `{database}`; create it, or check the address")]
+    NoSuchDatabase {
+        /// Host and port.
+        server: String,
+        /// The name in the address.
+        database: String,
+    },
+    /// The connection cannot be encrypted as the address asks.
+    #[error(
+        "no TLS with PostgreSQL at {server}: {reason}; give `sslmode=disable` or `sslmode=prefer` in the address if that is safe here, or mend the server's certificate"
+    )]
+    Tls {
+        /// Host and port.
+        server: String,
+        /// What failed.
+        reason: String,
+    },
+    /// The user may not do this.
+    #[error("PostgreSQL does not permit it: {0}; grant it to the user, or give another one")]
+    Permission(String),
+    /// A table of the statement is locked.
+    #[error(
+        "a table is locked by another session for longer than a second; end that session, or explain a copy"
+    )]
+    TableLocked,
+    /// PostgreSQL cannot tell the type of a parameter from the statement alone.
+    #[error(
+        "PostgreSQL cannot tell the type of a parameter: {0}; cast it in the statement, such as `$1::text`"
+    )]
+    UnknownType(String),
     /// The address names no file.
     #[error("an in-memory database belongs to one process; give the path of a SQLite file")]
     InMemory,

@@ -1,17 +1,23 @@
 #![doc = include_str!("../README.md")]
 
+mod database;
 mod error;
 mod lint;
 mod phrase;
 mod plan;
+mod postgres;
+mod sampled;
 mod schema;
+mod scratch;
 mod sqlite;
 mod statement;
 mod suggest;
 
+pub use database::{Activity, Database};
 pub use error::ExplainError;
 pub use lint::{Certainty, Lint, LintContext, LintKind, lint, unused_indexes};
-pub use plan::{Operation, Plan, PlanNode, SortReason};
+pub use plan::{Estimate, Grouping, JoinMethod, Operation, Plan, PlanNode, SortReason, Store};
+pub use sampled::{Label, Sampled, SampledValues};
 pub use schema::{Column, ForeignKey, Index, IndexColumn, Schema, Table};
-pub use sqlite::Database;
+pub use scratch::ScratchDatabase;
 pub use suggest::{IndexSuggestion, suggest};

@@ -76,6 +76,8 @@ fn phrase(detail: &str, names: &Names, subqueries: &BTreeSet<&str>) -> PlanNode 
         index: None,
         covering: false,
         constraints: Vec::new(),
+        filter: None,
+        estimate: None,
         detail: detail.to_owned(),
         children: Vec::new(),
     };

@@ -17,8 +17,24 @@ pub enum Operation {
     IndexWalk,
     /// Rows are looked up in an index that is built for this statement and thrown away.
     AutomaticIndex,
-    /// Rows are put into a temporary b-tree.
+    /// Rows are sorted, in SQLite by a temporary b-tree.
     Sort(SortReason),
+    /// The entries of one or more indexes are collected; the table's rows are then read in the
+    /// order in which they are stored. The lookups are its children.
+    Bitmap,
+    /// Two inputs are joined; the outer one comes first. SQLite's joins are loops that stand side
+    /// by side instead.
+    Join(JoinMethod),
+    /// No more than some rows of what is inside are asked for.
+    Limit,
+    /// Rows are grouped or counted.
+    Aggregate(Grouping),
+    /// Neighbours that are equal become one.
+    Unique,
+    /// Rows are put into a hash table, or kept to be read again.
+    Store(Store),
+    /// Rows are changed.
+    Write,
     /// A subquery; its own steps are its children.
     Subquery {
         /// Whether it runs again for each row of the query around it.
@@ -36,7 +52,50 @@ pub enum Operation {
     Other,
 }
 
-/// Why rows are put into a temporary b-tree.
+/// How two inputs are joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JoinMethod {
+    /// The inner input runs once for each row of the outer one.
+    NestedLoop,
+    /// The inner input is put into a hash table first.
+    Hash,
+    /// Both are read in the same order.
+    Merge,
+}
+
+/// How rows are grouped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grouping {
+    /// All rows become one.
+    Plain,
+    /// Rows arrive in the order of their groups.
+    Sorted,
+    /// Groups are kept in a hash table.
+    Hashed,
+}
+
+/// Why rows are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Store {
+    /// For a hash join.
+    Hash,
+    /// To be read again.
+    Again,
+}
+
+/// What a planner expects of one step.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Estimate {
+    /// Rows that come out of it each time it runs, those of parallel workers together.
+    pub rows: f64,
+    /// Its whole cost in the planner's own unit.
+    pub cost: f64,
+}
+
+/// Why rows are sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SortReason {
@@ -50,12 +109,16 @@ pub enum SortReason {
     Distinct,
     /// Inside an aggregate: `count(DISTINCT x)`, `group_concat(x ORDER BY y)`.
     Aggregate,
+    /// For a merge join.
+    Merge,
+    /// For a window function.
+    Window,
     /// A reason this version does not know.
     Other,
 }
 
 /// One step of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlanNode {
     /// What it does.
     pub operation: Operation,
@@ -71,14 +134,19 @@ pub struct PlanNode {
     /// Conditions that the lookup serves, with their operators: `creator_id=?`, `created_at<?`,
     /// `ANY(category)` for a skip-scan.
     pub constraints: Vec<String>,
-    /// The database's own words.
+    /// Condition by which rows are thrown away after they were read, values left out. SQLite does
+    /// not tell it.
+    pub filter: Option<String>,
+    /// What the planner expects; SQLite does not tell it.
+    pub estimate: Option<Estimate>,
+    /// The database's own words, values left out.
     pub detail: String,
     /// Steps inside this one.
     pub children: Vec<PlanNode>,
 }
 
 /// What a database says it will do with one statement.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
     /// Which database said so.
     #[serde(serialize_with = "system_name")]
@@ -138,6 +206,7 @@ impl PlanNode {
             Operation::Scan if self.table.is_some() => Some(format!("{name} scanned")),
             Operation::Search | Operation::IndexWalk => Some(match &self.index {
                 Some(index) => format!("{name} by {index}"),
+                None if self.detail.starts_with("Tid") => format!("{name} by row address"),
                 None => format!("{name} by primary key"),
             }),
             Operation::AutomaticIndex => Some(format!("{name} by automatic index")),
@@ -149,6 +218,8 @@ impl PlanNode {
                     SortReason::Group => "grouped by sorting",
                     SortReason::Distinct => "made distinct by sorting",
                     SortReason::Aggregate => "sorted in an aggregate",
+                    SortReason::Merge => "sorted for a merge join",
+                    SortReason::Window => "sorted for a window",
                     SortReason::Other => "temporary b-tree",
                 }
                 .to_owned(),

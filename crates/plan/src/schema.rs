@@ -16,8 +16,12 @@ pub struct Schema {
 pub struct Table {
     /// Its name.
     pub name: String,
-    /// Rows, counted; `None` if counting took too long, and for virtual tables.
+    /// Rows, counted; if counting took too long PostgreSQL's estimate, or `None`. `None` for
+    /// virtual tables.
     pub rows: Option<u64>,
+    /// Whether the planner knows nothing of the table's values, because PostgreSQL never
+    /// analyzed it.
+    pub never_analyzed: bool,
     /// Columns in declared order.
     pub columns: Vec<Column>,
     /// Indexes by name.
@@ -26,7 +30,7 @@ pub struct Table {
     pub foreign_keys: Vec<ForeignKey>,
     /// Whether the table is stored in its primary key.
     pub without_rowid: bool,
-    /// Whether it is a virtual table.
+    /// Whether it is a virtual or foreign table.
     pub virtual_table: bool,
     /// Columns of the primary key in its order.
     pub primary_key: Vec<String>,
@@ -40,6 +44,8 @@ pub struct Column {
     /// Its declared type, empty if none.
     #[serde(rename = "type")]
     pub kind: String,
+    /// Distinct values, as PostgreSQL estimated them when it analyzed the table.
+    pub distinct: Option<u64>,
 }
 
 /// One index.
@@ -55,7 +61,23 @@ pub struct Index {
     pub partial: Option<String>,
     /// Whether `CREATE INDEX` made it, rather than a `UNIQUE` or `PRIMARY KEY` of the table.
     pub declared: bool,
+    /// Columns that are stored beside, and are not sorted by (`INCLUDE`).
+    pub included: Vec<String>,
+    /// How it is built: `btree`, `hash`, `gin`, ...
+    pub method: String,
+    /// Whether it can be used; one whose building failed cannot.
+    pub valid: bool,
 }
+
+impl Index {
+    /// Whether it finds rows by the order of its columns.
+    pub(crate) fn is_ordered(&self) -> bool {
+        self.valid && self.method == BTREE
+    }
+}
+
+/// The method of indexes that are sorted.
+pub(crate) const BTREE: &str = "btree";
 
 /// One term of an index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -108,6 +130,7 @@ impl Table {
         let key = !self.primary_key.is_empty() && self.primary_key.iter().all(|name| fixes(name));
         key || self.indexes.iter().any(|index| {
             index.unique
+                && index.valid
                 && index.partial.is_none()
                 && index
                     .columns

@@ -1,5 +1,7 @@
 //! A SQLite file, opened for reading only: its plans and its schema.
 
+mod sample;
+
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -15,8 +17,11 @@ use sqlx::{
 use crate::{
     Column, ExplainError, ForeignKey, Index, IndexColumn, Plan, Schema, Table,
     phrase::{self, Names},
+    schema::BTREE,
     statement,
 };
+
+use self::sample::SqliteSample;
 
 /// How long a lock is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -30,20 +35,15 @@ const CLOCK_EVERY: i32 = 10_000;
 
 /// A SQLite database under audit. It is opened read-only, twice over (`mode=ro`, `query_only`):
 /// nothing that is asked of it can change it.
-pub struct Database {
+pub(crate) struct Sqlite {
     connection: SqliteConnection,
     path: PathBuf,
     /// When the running question is given up.
     deadline: Arc<Mutex<Option<Instant>>>,
 }
 
-impl Database {
-    /// Opens the database at `url`: `sqlite:path`, `sqlite://path` or a bare path.
-    ///
-    /// # Errors
-    /// When there is no such file, when it is not a SQLite database, when another process holds
-    /// it for longer than a second, or when the address names another kind of database.
-    pub async fn open(url: &str) -> Result<Self, ExplainError> {
+impl Sqlite {
+    pub(crate) async fn open(url: &str) -> Result<Self, ExplainError> {
         let path = file(url)?;
         if !path.exists() {
             return Err(ExplainError::Missing(path));
@@ -77,23 +77,38 @@ impl Database {
         })
     }
 
-    /// What SQLite says it will do with `sql`, nothing bound. The statement is never executed.
-    ///
-    /// Placeholders may be written `?`, `?1`, `$1`, `:name`, `@name`, `%s` or `%(name)s`. With
-    /// nothing bound, `LIKE ?` is always planned as a scan; a pattern that begins with a constant
-    /// may be planned better when it is known.
-    ///
-    /// # Errors
-    /// When the text is not exactly one statement with a plan, or SQLite refuses it.
-    pub async fn explain(&mut self, sql: &str) -> Result<Plan, ExplainError> {
+    pub(crate) async fn explain(&mut self, sql: &str) -> Result<Plan, ExplainError> {
         let statement = statement::explainable(sql)?;
-        let names = self.names(&statement).await?;
+        self.plan(&statement, &[]).await
+    }
+
+    pub(crate) async fn version(&mut self) -> Result<String, ExplainError> {
+        let rows = self.ask("SELECT sqlite_version()", None).await?;
+        let version: Option<String> = rows.first().map(|row| row.get(0));
+        Ok(format!("SQLite {}", version.unwrap_or_default()))
+    }
+
+    /// The plan of one statement with these values bound.
+    pub(crate) async fn plan(
+        &mut self,
+        statement: &str,
+        values: &[SqliteSample],
+    ) -> Result<Plan, ExplainError> {
+        let names = self.names(statement).await?;
         self.allow(PLAN_TIME);
         let question = format!("EXPLAIN QUERY PLAN {statement}");
         // Nothing but a plan can come of this text: `explainable` has let one statement through,
         // and the connection cannot write.
-        let rows = sqlx::query(AssertSqlSafe(question))
-            .persistent(false)
+        let mut query = sqlx::query(AssertSqlSafe(question)).persistent(false);
+        for value in values {
+            query = match value.clone() {
+                SqliteSample::Null => query.bind(None::<i64>),
+                SqliteSample::Integer(value) => query.bind(value),
+                SqliteSample::Real(value) => query.bind(value),
+                SqliteSample::Text(value) => query.bind(value),
+            };
+        }
+        let rows = query
             .fetch_all(&mut self.connection)
             .await
             .map_err(|error| ExplainError::from_sqlx(error, &self.path))?;
@@ -105,12 +120,8 @@ impl Database {
         })
     }
 
-    /// Tables, columns, indexes and row counts. Rows are counted, because what `ANALYZE` left in
-    /// `sqlite_stat1` may be from long ago.
-    ///
-    /// # Errors
-    /// When the database is locked or the connection fails.
-    pub async fn schema(&mut self) -> Result<Schema, ExplainError> {
+    /// Rows are counted, because what `ANALYZE` left in `sqlite_stat1` may be from long ago.
+    pub(crate) async fn schema(&mut self) -> Result<Schema, ExplainError> {
         let mut schema = Schema::default();
         for row in self.ask(TABLES, None).await? {
             let mut table = Table {
@@ -136,6 +147,7 @@ impl Database {
             let column = Column {
                 name: row.get("name"),
                 kind: row.get("type"),
+                distinct: None,
             };
             if row.get::<i64, _>("pk") > 0 {
                 key.push((row.get("pk"), column.name.clone()));
@@ -167,6 +179,9 @@ impl Database {
                 unique: row.get("unique"),
                 partial: declaration.condition,
                 declared: row.get::<String, _>("origin") == "c",
+                included: Vec::new(),
+                method: BTREE.to_owned(),
+                valid: true,
                 name,
             });
         }
@@ -403,8 +418,8 @@ mod tests {
             assert_eq!(file(url).unwrap(), Path::new("a/b.db"), "{url}");
         }
         assert_eq!(file("sqlite:///a/b.db").unwrap(), Path::new("/a/b.db"));
-        let error = file("postgres://ann:secret@host/db").unwrap_err();
-        assert!(matches!(&error, ExplainError::NotYet(scheme) if scheme == "postgres"));
+        let error = file("mysql://ann:secret@host/db").unwrap_err();
+        assert!(matches!(&error, ExplainError::NotYet(scheme) if scheme == "mysql"));
         assert!(!format!("{error} {error:?}").contains("secret"));
         assert!(matches!(
             file("sqlite::memory:"),

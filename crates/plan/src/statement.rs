@@ -12,6 +12,11 @@ pub(crate) fn tokens(sql: &str) -> Vec<Token<'_>> {
     speedwell_sql::tokens(sql, Dialect::Sqlite).collect()
 }
 
+/// What PostgreSQL can be asked to prepare.
+const PREPARABLE: [&str; 7] = [
+    "SELECT", "WITH", "VALUES", "INSERT", "UPDATE", "DELETE", "MERGE",
+];
+
 /// What a database can be asked to explain. Everything else either has no plan or, like some
 /// pragmas, acts while it is being prepared.
 const EXPLAINABLE: [&str; 7] = [
@@ -22,12 +27,21 @@ const EXPLAINABLE: [&str; 7] = [
 /// with every placeholder that carries a name or number written as `$n`, because the driver
 /// knows only those and a bare `?`. The `?+` of normal texts is a placeholder too.
 pub(crate) fn explainable(sql: &str) -> Result<String, ExplainError> {
+    one_statement(sql, Dialect::Sqlite, false)
+}
+
+/// The one statement of `sql` with every placeholder written as `$n`.
+pub(crate) fn numbered(sql: &str, dialect: Dialect) -> Result<String, ExplainError> {
+    one_statement(sql, dialect, true)
+}
+
+fn one_statement(sql: &str, dialect: Dialect, numbered: bool) -> Result<String, ExplainError> {
     if sql.contains('\0') {
         return Err(ExplainError::Refused(
             "the text holds a zero byte".to_owned(),
         ));
     }
-    let tokens = tokens(sql);
+    let tokens: Vec<Token<'_>> = speedwell_sql::tokens(sql, dialect).collect();
     let statements: Vec<&[Token<'_>]> = tokens
         .split(|token| token.kind == TokenKind::Semicolon)
         .filter(|statement| !statement.is_empty())
@@ -35,30 +49,47 @@ pub(crate) fn explainable(sql: &str) -> Result<String, ExplainError> {
     let [statement] = statements[..] else {
         return Err(ExplainError::NotOneStatement(statements.len()));
     };
-    let first = statement[0];
-    if !EXPLAINABLE.iter().any(|keyword| first.is_word(keyword)) {
+    let postgres = dialect == Dialect::Postgres;
+    // PostgreSQL takes a query in brackets.
+    let opening = |token: &&Token<'_>| postgres && token.kind == TokenKind::LeftParen;
+    let first = statement.iter().find(|token| !opening(token));
+    let first = first.unwrap_or(&statement[0]);
+    let keywords = if postgres { &PREPARABLE } else { &EXPLAINABLE };
+    if !keywords.iter().any(|keyword| first.is_word(keyword)) {
         return Err(ExplainError::NotExplainable(
             first.text.chars().take(20).collect(),
         ));
     }
-    Ok(with_numbers(sql, statement))
+    Ok(with_numbers(sql, statement, numbered))
 }
 
 /// What stands for a literal in a normal text.
 const BLANKED_LITERAL: &str = "…";
 
-fn with_numbers(sql: &str, statement: &[Token<'_>]) -> String {
+fn with_numbers(sql: &str, statement: &[Token<'_>], numbered: bool) -> String {
     let (Some(first), Some(last)) = (statement.first(), statement.last()) else {
         return String::new();
     };
     let mut text = String::with_capacity(sql.len());
     let mut numbers = Numbers::default();
     let mut copied = first.start;
+    // Where `%s` is a placeholder, the driver makes `%%` a plain `%`, in strings too.
+    let doubled = statement
+        .iter()
+        .any(|token| token.kind == TokenKind::Placeholder && token.text.starts_with('%'));
     for (position, token) in statement.iter().enumerate() {
+        let blanked = token.kind == TokenKind::Number && token.text == BLANKED_LITERAL;
         let placeholder = match token.kind {
-            TokenKind::Placeholder if token.text == "?" => "?".to_owned(),
+            _ if blanked || token.text == "?" && token.kind == TokenKind::Placeholder => {
+                match numbered {
+                    true => format!("${}", numbers.of("?")),
+                    false => "?".to_owned(),
+                }
+            }
             TokenKind::Placeholder => format!("${}", numbers.of(token.text)),
-            TokenKind::Number if token.text == BLANKED_LITERAL => "?".to_owned(),
+            TokenKind::String | TokenKind::Operator if doubled && token.text.contains("%%") => {
+                token.text.replace("%%", "%")
+            }
             _ => continue,
         };
         text.push_str(&sql[copied..token.start]);
@@ -85,9 +116,9 @@ struct Numbers<'a> {
 }
 
 impl<'a> Numbers<'a> {
-    /// Each `%s` is a parameter of its own; the others are the same wherever they stand.
+    /// Each `%s` and `?` is a parameter of its own; the others are the same wherever they stand.
     fn of(&mut self, text: &'a str) -> usize {
-        let is_shared = !text.starts_with('%') || text.starts_with("%(");
+        let is_shared = text != "?" && (!text.starts_with('%') || text.starts_with("%("));
         if let Some(&number) = self.known.get(text).filter(|_| is_shared) {
             return number;
         }
@@ -223,6 +254,39 @@ mod tests {
     }
 
     #[test]
+    fn every_style_of_placeholder_gets_a_number_for_postgresql() {
+        for (from, to) in [
+            ("SELECT ?, ?", "SELECT $1, $2"),
+            ("SELECT $2::INTEGER, $1, $2", "SELECT $1::INTEGER, $2, $1"),
+            ("SELECT :a::text, :a", "SELECT $1::text, $1"),
+            ("SELECT %s, %(x)s, %(x)s", "SELECT $1, $2, $2"),
+            ("SELECT 5 %% %s, 'a%%' FROM t", "SELECT 5 % $1, 'a%' FROM t"),
+            ("SELECT 'a%%'", "SELECT 'a%%'"),
+            (
+                "(SELECT 1) UNION (SELECT $1)",
+                "(SELECT 1) UNION (SELECT $1)",
+            ),
+            (
+                "SELECT … FROM t WHERE a IN (…+)",
+                "SELECT $1 FROM t WHERE a IN ($2)",
+            ),
+            ("SELECT 'a' -- $1", "SELECT 'a'"),
+            ("SELECT $$ ? $$, ?", "SELECT $$ ? $$, $1"),
+        ] {
+            assert_eq!(numbered(from, Dialect::Postgres).unwrap(), to, "{from}");
+        }
+        for refused in [
+            "SET x = 1",
+            "DO $$ $$",
+            "COPY t TO STDOUT",
+            "EXECUTE p",
+            "(DROP TABLE t)",
+        ] {
+            assert!(numbered(refused, Dialect::Postgres).is_err(), "{refused}");
+        }
+    }
+
+    #[test]
     fn aliases_are_found_where_tables_stand() {
         let is_table = |name: &str| ["flyers", "users"].contains(&name);
         let sql = "SELECT flyers x FROM main.flyers AS f, users \"the u\" \
@@ -236,6 +300,7 @@ mod tests {
         #[test]
         fn any_text_is_read_without_panic(sql in "\\PC*|[-'\"\\[\\]%()$:@?;a-z0-9 \n/*é…+]*") {
             let _ = explainable(&sql);
+            let _ = numbered(&sql, Dialect::Postgres);
             let _ = aliases(&sql, &|_| true);
         }
     }

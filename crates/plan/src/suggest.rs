@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use speedwell_sql::{Comparison, Operand, Predicate, Structure};
 
-use crate::{Index, Schema, Table};
+use crate::{Index, Schema, Table, schema::BTREE};
 
 /// An index that should serve a statement. Derived from the statement's structure alone; nobody
 /// has built it yet.
@@ -159,6 +159,9 @@ impl Wanted {
             unique: true,
             partial: None,
             declared: false,
+            included: Vec::new(),
+            method: BTREE.to_owned(),
+            valid: true,
         };
         let stored_in_key = table.without_rowid || key.len() == 1;
         table.indexes.iter().any(|index| self.begins(index))
@@ -169,7 +172,8 @@ impl Wanted {
     /// then the others, all in the wanted direction or all in the other one.
     fn begins(&self, index: &Index) -> bool {
         let wanted = self.columns();
-        if index.partial.is_some() || index.columns.len() < wanted.len() {
+        let usable = index.partial.is_none() && index.is_ordered();
+        if !usable || index.columns.len() < wanted.len() {
             return false;
         }
         let (first, then) = index.columns.split_at(self.equal.len());

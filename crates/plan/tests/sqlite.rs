@@ -77,6 +77,7 @@ impl Scratch {
         let structure = structure.ok();
         let context = LintContext {
             plan: &plan,
+            sampled: &[],
             shape: &shape(sql, Dialect::Sqlite),
             structure: structure.as_ref(),
             schema: &self.schema,
@@ -752,7 +753,7 @@ async fn what_cannot_be_opened_says_why_and_what_to_do() {
     .unwrap();
     says(open(path(&folder)).await, "is not a SQLite database");
     says(
-        open("postgres://ann:secret@localhost/x".into()).await,
+        open("mysql://ann:secret@localhost/x".into()).await,
         "cannot be explained yet",
     );
 }

@@ -24,6 +24,7 @@ pub(crate) async fn explain(args: &ExplainArgs) -> anyhow::Result<u8> {
     let structure = structure(&args.sql, plan.system, &columns);
     let lints = lint(&LintContext {
         plan: &plan,
+        sampled: &[],
         shape: &shape(&args.sql, plan.system),
         structure: structure.as_ref().ok(),
         schema: &schema,
@@ -86,6 +87,8 @@ fn kind(lint: &Lint) -> &'static str {
         LintKind::UnboundedSort => "unbounded_sort",
         LintKind::AutomaticIndex => "automatic_index",
         LintKind::UnusedIndex => "unused_index",
+        LintKind::CastOnColumn => "cast_on_column",
+        LintKind::DiscardingFilter => "discarding_filter",
     }
 }
 

@@ -1,9 +1,12 @@
 //! A growing table is read from end to end to find some of its rows.
 
-use speedwell_sql::Operand;
+use speedwell_sql::{Comparison, Dialect, Operand};
 
-use super::{Certainty, Fault, LintContext, LintKind};
-use crate::{Operation, Plan, PlanNode, SortReason};
+use super::{
+    Certainty, Fault, LintContext, LintKind,
+    access::{Access, accesses},
+};
+use crate::{Operation, PlanNode, suggest};
 
 /// The step that reads the whole table.
 pub(super) struct FullScan {
@@ -17,11 +20,9 @@ impl Fault for FullScan {
     const KIND: LintKind = LintKind::FullScan;
 
     fn check(context: &LintContext<'_>) -> Vec<Self> {
-        blocks(context.plan)
-            .into_iter()
-            .flat_map(|block| {
-                (0..block.nodes.len()).filter_map(move |at| in_block(context, block, at))
-            })
+        let accesses = accesses(context).into_iter();
+        accesses
+            .filter_map(|access| of_access(context, access))
             .collect()
     }
 
@@ -52,36 +53,14 @@ impl Fault for FullScan {
     }
 }
 
-/// The steps of each query block. The parts of a `MULTI-INDEX OR` count as blocks too: they hold
-/// lookups only.
-fn blocks(plan: &Plan) -> Vec<Block<'_>> {
-    let inner = plan.walk().map(|node| Block {
-        nodes: &node.children,
-        outermost: false,
-    });
-    let outermost = Block {
-        nodes: &plan.nodes,
-        outermost: true,
-    };
-    std::iter::once(outermost)
-        .chain(inner)
-        .filter(|block| !block.nodes.is_empty())
-        .collect()
-}
-
-/// The steps of one query block.
-#[derive(Clone, Copy)]
-struct Block<'a> {
-    nodes: &'a [PlanNode],
-    outermost: bool,
-}
-
-fn in_block(context: &LintContext<'_>, block: Block<'_>, position: usize) -> Option<FullScan> {
-    let node = &block.nodes[position];
+fn of_access(context: &LintContext<'_>, access: Access<'_>) -> Option<FullScan> {
+    let node = access.node;
     let table = node.table.as_deref().filter(|table| context.grows(table))?;
-    let certainty = certainty(context, block, node)?;
-    let inner = block.nodes[..position].iter().any(reads_rows);
-    filters(context, table, inner).then(|| FullScan {
+    let certainty = match context.plan.system {
+        Dialect::Postgres => of_postgres(context, access, table)?,
+        Dialect::Sqlite | Dialect::MySql => of_sqlite(context, access)?,
+    };
+    filters(context, table, access.repeated).then(|| FullScan {
         table: table.to_owned(),
         index: node.index.clone(),
         certainty,
@@ -90,13 +69,8 @@ fn in_block(context: &LintContext<'_>, block: Block<'_>, position: usize) -> Opt
 }
 
 /// How sure it is that the step reads everything; `None` if it does not.
-fn certainty(context: &LintContext<'_>, block: Block<'_>, node: &PlanNode) -> Option<Certainty> {
-    let sorts = |node: &PlanNode| {
-        use SortReason::{Group, Order};
-        matches!(node.operation, Operation::Sort(Order | Group))
-    };
-    // A sort needs all rows before it gives the first, so that no LIMIT stops the walk below it.
-    let stops = context.has_limit(block.outermost) && !block.nodes.iter().any(sorts);
+fn of_sqlite(context: &LintContext<'_>, access: Access<'_>) -> Option<Certainty> {
+    let Access { node, stops, .. } = access;
     match node.operation {
         Operation::IndexWalk if stops => None,
         Operation::IndexWalk if node.covering => Some(Certainty::Possible),
@@ -106,6 +80,75 @@ fn certainty(context: &LintContext<'_>, block: Block<'_>, node: &PlanNode) -> Op
         Operation::Scan => Some(Certainty::Likely),
         _ => None,
     }
+}
+
+/// PostgreSQL tells what it expects to keep, and reads everything too where that is right.
+fn of_postgres(context: &LintContext<'_>, access: Access<'_>, table: &str) -> Option<Certainty> {
+    let Access {
+        node,
+        stops,
+        repeated,
+    } = access;
+    let rows = context.schema.table(table).and_then(|table| table.rows);
+    if rows.is_some_and(|rows| rows < SMALL_ROWS) {
+        return None;
+    }
+    let kept = kept(context, node, table);
+    match node.operation {
+        // The walk ends when enough rows are found, which takes long only if hardly any are.
+        Operation::IndexWalk if stops => {
+            (kept.is_some_and(|kept| kept < RARE)).then_some(Certainty::Possible)
+        }
+        Operation::IndexWalk if node.covering => Some(Certainty::Possible),
+        // The whole table was asked for, in an order or for a join.
+        Operation::IndexWalk | Operation::Scan if node.filter.is_none() && !repeated => {
+            Some(Certainty::Possible)
+        }
+        Operation::IndexWalk => Some(Certainty::Likely),
+        // What is cast is another fault.
+        Operation::Scan if super::cast_on_column::is_cause(context, node) => None,
+        Operation::Scan if repeated => Some(Certainty::Likely),
+        Operation::Scan if kept.is_some_and(|kept| kept >= MOST) => Some(Certainty::Possible),
+        Operation::Scan if stops && kept.is_some_and(|kept| kept >= RARE) => {
+            Some(Certainty::Possible)
+        }
+        // An index is there and would be slower, as far as the planner knows.
+        Operation::Scan if kept.is_some_and(|kept| kept >= MANY) && is_served(context, table) => {
+            Some(Certainty::Possible)
+        }
+        Operation::Scan => Some(Certainty::Likely),
+        _ => None,
+    }
+}
+
+/// A table of fewer rows fills so few pages that reading them all is quicker than an index.
+const SMALL_ROWS: u64 = 1000;
+/// Who keeps this share of what is read asked for most of the table.
+const MOST: f64 = 0.5;
+/// An index for this share of a table saves hardly a page: rows lie on nearly all of them.
+const MANY: f64 = 0.05;
+/// A `LIMIT` of 20 rows that are this rare reads some 2,000 rows.
+const RARE: f64 = 0.01;
+
+/// The share of the table's rows that the planner expects to keep.
+fn kept(context: &LintContext<'_>, node: &PlanNode, table: &str) -> Option<f64> {
+    let rows = context.schema.table(table)?.rows?;
+    Some(node.estimate?.rows / (rows.max(1) as f64))
+}
+
+/// Whether there is an index for what the statement compares.
+fn is_served(context: &LintContext<'_>, table: &str) -> bool {
+    let Some(structure) = context.structure else {
+        return false;
+    };
+    let compared = structure.predicates.iter().any(|predicate| {
+        predicate.table.eq_ignore_ascii_case(table)
+            && matches!(
+                predicate.comparison,
+                Comparison::Equal | Comparison::In | Comparison::Range | Comparison::IsNull
+            )
+    });
+    compared && suggest(structure, table, context.schema).is_none()
 }
 
 fn ordered_by_key(context: &LintContext<'_>, node: &PlanNode) -> bool {
@@ -147,15 +190,4 @@ fn filters(context: &LintContext<'_>, table: &str, inner: bool) -> bool {
         other.is_some_and(|other| on_this(other) || on_this(&predicate.table))
     });
     own || inner && joined || joined && any || !any && context.shape.filtered
-}
-
-fn reads_rows(node: &PlanNode) -> bool {
-    matches!(
-        node.operation,
-        Operation::Scan
-            | Operation::Search
-            | Operation::IndexWalk
-            | Operation::AutomaticIndex
-            | Operation::TableFunction
-    )
 }

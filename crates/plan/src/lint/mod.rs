@@ -1,7 +1,10 @@
 //! What is wrong with a plan. Each rule is one type: how it finds the fault, and the sentence
 //! that says what it found.
 
+mod access;
 mod automatic_index;
+mod cast_on_column;
+mod discarding_filter;
 mod full_scan;
 mod reach;
 mod unbounded_sort;
@@ -10,7 +13,7 @@ mod unused_index;
 use serde::Serialize;
 use speedwell_sql::{Shape, Structure};
 
-use crate::{IndexSuggestion, Plan, Schema, Table, suggest};
+use crate::{IndexSuggestion, Label, Plan, Sampled, Schema, Table, suggest};
 
 pub use unused_index::unused_indexes;
 
@@ -20,12 +23,16 @@ pub use unused_index::unused_indexes;
 pub enum LintKind {
     /// A growing table is read from end to end to find some of its rows.
     FullScan,
-    /// A set without bound is sorted in a temporary b-tree.
+    /// A set without bound is sorted.
     UnboundedSort,
     /// The database builds an index for one statement and throws it away.
     AutomaticIndex,
     /// A declared index that no plan uses.
     UnusedIndex,
+    /// A column is cast before it is compared, so that no index on it helps.
+    CastOnColumn,
+    /// An index finds many rows of which a filter throws nearly all away.
+    DiscardingFilter,
 }
 
 /// How sure a lint is.
@@ -59,8 +66,10 @@ pub struct Lint {
 
 /// What the rules look at.
 pub struct LintContext<'a> {
-    /// The plan of the statement.
+    /// The plan of the statement, nothing bound.
     pub plan: &'a Plan,
+    /// Its plans with values from the database, as far as there are any.
+    pub sampled: &'a [Sampled],
     /// What the statement does.
     pub shape: &'a Shape,
     /// Its predicates and order, if it could be parsed.
@@ -71,13 +80,92 @@ pub struct LintContext<'a> {
     pub growing: &'a dyn Fn(&str) -> bool,
 }
 
-/// What is wrong with one plan, in the order full scan, sort, automatic index; within one kind in
-/// the order of the plan.
+/// What is wrong with one statement, in the order full scan, sort, automatic index, cast, filter;
+/// within one kind in the order of the plan.
+///
+/// If there are plans with values, a fault of the plan without is no more than possible if none
+/// of them shows it, and a fault that only some of them show is added as possible.
 pub fn lint(context: &LintContext<'_>) -> Vec<Lint> {
+    let mut lints = of_plan(context);
+    if context.sampled.is_empty() {
+        return lints;
+    }
+    let sampled: Vec<(Label, Vec<Lint>)> = context
+        .sampled
+        .iter()
+        .map(|sampled| {
+            let of_values = LintContext {
+                plan: &sampled.plan,
+                ..*context
+            };
+            (sampled.label, of_plan(&of_values))
+        })
+        .collect();
+    for lint in &mut lints {
+        weigh(lint, &sampled);
+    }
+    for (_, with_values) in &sampled {
+        for lint in with_values {
+            if lints.iter().all(|known| !is_same(known, lint)) {
+                let mut lint = lint.clone();
+                weigh(&mut lint, &sampled);
+                lints.push(lint);
+            }
+        }
+    }
+    lints.sort_by_key(|lint| lint.kind);
+    lints
+}
+
+/// Holds a fault against the plans with values.
+fn weigh(lint: &mut Lint, sampled: &[(Label, Vec<Lint>)]) {
+    let shows = |lints: &Vec<Lint>| lints.iter().any(|other| is_same(other, lint));
+    let (with, without): (Vec<_>, Vec<_>) = sampled.iter().partition(|(_, lints)| shows(lints));
+    let names = |labels: &[&(Label, Vec<Lint>)]| {
+        let names: Vec<String> = labels.iter().map(|(label, _)| label.to_string()).collect();
+        names.join(", ")
+    };
+    match (with.as_slice(), without.as_slice()) {
+        ([], _) => {
+            lint.certainty = Certainty::Possible;
+            lint.evidence.push(
+                "Generic plan only: with values from the database the planner does otherwise."
+                    .to_owned(),
+            );
+        }
+        (_, []) => {}
+        (with, without) => {
+            let surest = with
+                .iter()
+                .flat_map(|(_, lints)| lints)
+                .filter(|other| is_same(other, lint))
+                .map(|other| other.certainty)
+                .max();
+            lint.certainty = lint.certainty.max(surest.unwrap_or(Certainty::Possible));
+            // What the rarest values alone bring about is not what a service usually does.
+            if with.iter().all(|(label, _)| *label == Label::Absent) {
+                lint.certainty = Certainty::Possible;
+            }
+            lint.evidence.push(format!(
+                "With values from the database the planner does so for some ({}) and not for others ({}).",
+                names(with),
+                names(without)
+            ));
+        }
+    }
+}
+
+fn is_same(a: &Lint, b: &Lint) -> bool {
+    (a.kind, &a.table) == (b.kind, &b.table)
+}
+
+fn of_plan(context: &LintContext<'_>) -> Vec<Lint> {
     let mut lints = Vec::new();
     lints.extend(run::<full_scan::FullScan>(context));
     lints.extend(run::<unbounded_sort::UnboundedSort>(context));
     lints.extend(run::<automatic_index::AutomaticIndex>(context));
+    lints.extend(run::<cast_on_column::CastOnColumn>(context));
+    lints.extend(run::<discarding_filter::DiscardingFilter>(context));
     lints
 }
 

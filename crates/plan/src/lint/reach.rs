@@ -1,9 +1,9 @@
 //! How many rows a part of a plan may deliver.
 
-use speedwell_sql::{Comparison, Operand};
+use speedwell_sql::{Comparison, Dialect, Operand};
 
 use super::LintContext;
-use crate::{Operation, PlanNode};
+use crate::{Grouping, JoinMethod, Operation, PlanNode, postgres::parts};
 
 /// How many rows may come, as far as plan and structure tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,7 +29,7 @@ const DEPTH: usize = 16;
 /// The reach of the steps of one query block. `correlated`: it runs for each row of another.
 pub(super) fn reach<'a>(
     context: &'a LintContext<'_>,
-    block: &'a [PlanNode],
+    block: Vec<&'a PlanNode>,
     correlated: bool,
 ) -> Reached<'a> {
     Walk {
@@ -42,9 +42,45 @@ pub(super) fn reach<'a>(
     .run()
 }
 
+/// The steps that read rows, in the order in which they run. SQLite's stand side by side already;
+/// PostgreSQL's stand inside those that take their rows.
+pub(super) fn flat(nodes: &[PlanNode]) -> Vec<&PlanNode> {
+    let mut flat = Vec::new();
+    for node in nodes {
+        flatten(node, &mut flat);
+    }
+    flat
+}
+
+fn flatten<'a>(node: &'a PlanNode, flat: &mut Vec<&'a PlanNode>) {
+    match node.operation {
+        // A hash join reads the input that it hashes first.
+        Operation::Join(method) => {
+            let mut inputs: Vec<&PlanNode> = node.children.iter().collect();
+            if method == JoinMethod::Hash {
+                inputs.reverse();
+            }
+            inputs.into_iter().for_each(|input| flatten(input, flat));
+        }
+        Operation::Aggregate(Grouping::Plain) => flat.push(node),
+        Operation::Aggregate(_)
+        | Operation::Unique
+        | Operation::Bitmap
+        | Operation::Store(_)
+        | Operation::Write => {
+            node.children.iter().for_each(|child| flatten(child, flat));
+        }
+        // A sort of SQLite has nothing inside.
+        Operation::Sort(_) if !node.children.is_empty() => {
+            node.children.iter().for_each(|child| flatten(child, flat));
+        }
+        _ => flat.push(node),
+    }
+}
+
 struct Walk<'a> {
     context: &'a LintContext<'a>,
-    block: &'a [PlanNode],
+    block: Vec<&'a PlanNode>,
     correlated: bool,
     /// Whether rows are driven by a list: what is then found by equality belongs to the list.
     listed: bool,
@@ -63,7 +99,7 @@ impl<'a> Walk<'a> {
                 table: None,
             };
         }
-        for node in self.block {
+        for node in self.block.clone() {
             let reached = self.node(node);
             if reached.reach > worst.reach {
                 worst = reached;
@@ -73,16 +109,16 @@ impl<'a> Walk<'a> {
     }
 
     fn inside(&self, block: &'a [PlanNode]) -> Reached<'a> {
-        let Self {
+        let &Self {
             context,
             correlated,
             listed,
             depth,
             ..
-        } = *self;
+        } = self;
         Walk {
             context,
-            block,
+            block: flat(block),
             correlated,
             listed,
             depth: depth + 1,
@@ -100,7 +136,21 @@ impl<'a> Walk<'a> {
             table: node.table.as_deref(),
         };
         match node.operation {
-            Operation::Compound => self.inside(&node.children),
+            Operation::Compound => self.apart(&node.children),
+            // Its rows are as many as were asked for, and everything that follows them too.
+            Operation::Limit | Operation::Aggregate(Grouping::Plain) => {
+                self.listed = true;
+                bounded
+            }
+            Operation::Scan | Operation::IndexWalk
+                if node.table.is_some() && self.system() == Dialect::Postgres =>
+            {
+                let reach = match self.grows(node) {
+                    true => self.filtered(node),
+                    false => Reach::Bounded,
+                };
+                of_table(reach)
+            }
             Operation::Other if node.detail.contains("SUBQUERY") => bounded,
             // MULTI-INDEX OR and its INDEX n, SETUP, RECURSIVE STEP
             Operation::Other => self.inside(&node.children),
@@ -125,11 +175,74 @@ impl<'a> Walk<'a> {
                 let reach = self.search(node);
                 of_table(reach)
             }
-            Operation::Sort(_)
+            // In PostgreSQL's plans these only pass on what is inside, which `flat` has put beside.
+            Operation::Join(_)
+            | Operation::Aggregate(_)
+            | Operation::Unique
+            | Operation::Bitmap
+            | Operation::Store(_)
+            | Operation::Write
+            | Operation::Sort(_)
             | Operation::Subquery { .. }
             | Operation::Materialize
             | Operation::Constant => bounded,
         }
+    }
+
+    fn system(&self) -> Dialect {
+        self.context.plan.system
+    }
+
+    /// Parts that are read one after the other: each for itself.
+    fn apart(&self, parts: &'a [PlanNode]) -> Reached<'a> {
+        let parts = parts.chunks(1).map(|part| self.inside(part));
+        let none = Reached {
+            reach: Reach::Bounded,
+            table: None,
+        };
+        parts.fold(none, |worst, part| match part.reach > worst.reach {
+            true => part,
+            false => worst,
+        })
+    }
+
+    /// What PostgreSQL reads from end to end and keeps by a filter, which may be as good a bound
+    /// as that of a lookup.
+    fn filtered(&mut self, node: &'a PlanNode) -> Reach {
+        let constraints: Vec<String> = node
+            .filter
+            .iter()
+            .flat_map(|filter| parts(filter))
+            .collect();
+        let fixed: Vec<&str> = constraints
+            .iter()
+            .filter_map(|constraint| constraint.strip_suffix("=?"))
+            .collect();
+        if let Some(reach) = self.list(node, &fixed) {
+            self.listed |= reach == Reach::Bounded;
+            return reach;
+        }
+        // A join with a list by hashing or merging.
+        if self.is_unique(node, &fixed) || self.listed && self.is_joined(node) {
+            return Reach::Bounded;
+        }
+        Reach::Open
+    }
+
+    fn is_joined(&self, node: &PlanNode) -> bool {
+        let own = |table: &str| {
+            let own = node.table.as_deref();
+            own.is_some_and(|own| own.eq_ignore_ascii_case(table))
+        };
+        let Some(structure) = self.context.structure else {
+            return true;
+        };
+        // An `IN (SELECT ..)` is carried out as a join too.
+        structure.predicates.iter().any(|predicate| {
+            own(&predicate.table)
+                && (matches!(predicate.operand, Operand::Column { .. })
+                    || predicate.comparison == Comparison::In)
+        })
     }
 
     fn grows(&self, node: &PlanNode) -> bool {
@@ -140,7 +253,7 @@ impl<'a> Walk<'a> {
 
     /// The rows of a subquery or common table expression.
     fn subquery(&mut self, node: &'a PlanNode) -> Reached<'a> {
-        if self.is_capped() {
+        if self.system() != Dialect::Postgres && self.is_capped() {
             self.listed = true;
             return Reached {
                 reach: Reach::Bounded,
@@ -231,6 +344,8 @@ impl<'a> Walk<'a> {
         })?;
         match (&predicate.operand, subquery()) {
             (Operand::Expression, Some(reach)) => Some(from_subquery(reach)),
+            // PostgreSQL joins what a subquery lists.
+            (Operand::Expression, None) if self.system() == Dialect::Postgres => None,
             _ => Some(Reach::Bounded),
         }
     }

@@ -1,10 +1,12 @@
 //! A set without bound is sorted in a temporary b-tree.
 
+use speedwell_sql::Dialect;
+
 use super::{
     Certainty, Fault, LintContext, LintKind,
-    reach::{Reach, reach},
+    reach::{Reach, flat, reach},
 };
-use crate::{Operation, PlanNode, SortReason};
+use crate::{JoinMethod, Operation, PlanNode, SortReason};
 
 /// The sort, and the table whose rows it sorts.
 pub(super) struct UnboundedSort {
@@ -20,7 +22,16 @@ impl Fault for UnboundedSort {
 
     fn check(context: &LintContext<'_>) -> Vec<Self> {
         let mut found = Vec::new();
-        in_block(context, &context.plan.nodes, false, &mut found);
+        match context.plan.system {
+            Dialect::Postgres => {
+                for node in &context.plan.nodes {
+                    in_tree(context, node, false, &mut found);
+                }
+            }
+            Dialect::Sqlite | Dialect::MySql => {
+                in_block(context, &context.plan.nodes, false, &mut found);
+            }
+        }
         found
     }
 
@@ -43,6 +54,8 @@ impl Fault for UnboundedSort {
             SortReason::Group => "are sorted to be grouped",
             SortReason::Distinct => "are kept aside to find duplicates",
             SortReason::Aggregate => "are sorted inside an aggregate",
+            SortReason::Merge => "are sorted to be joined",
+            SortReason::Window => "are sorted for a window function",
             SortReason::Other => "are put into a temporary b-tree",
         };
         format!("{rows} {why}.")
@@ -50,6 +63,27 @@ impl Fault for UnboundedSort {
 
     fn detail(&self) -> &str {
         &self.detail
+    }
+}
+
+/// PostgreSQL's sorts hold what they sort.
+fn in_tree(
+    context: &LintContext<'_>,
+    node: &PlanNode,
+    repeated: bool,
+    found: &mut Vec<UnboundedSort>,
+) {
+    if let Operation::Sort(reason) = node.operation {
+        found.extend(sorted(context, &node.children, repeated, node, reason));
+    }
+    let loops = node.operation == Operation::Join(JoinMethod::NestedLoop);
+    for (position, child) in node.children.iter().enumerate() {
+        let repeated = match child.operation {
+            Operation::Subquery { correlated } => correlated,
+            Operation::Materialize => false,
+            _ => repeated || loops && position > 0,
+        };
+        in_tree(context, child, repeated, found);
     }
 }
 
@@ -83,15 +117,21 @@ fn sorted(
     node: &PlanNode,
     reason: SortReason,
 ) -> Option<UnboundedSort> {
-    let reached = reach(context, block, correlated);
+    let reached = reach(context, flat(block), correlated);
+    let streams = context.plan.system != Dialect::Postgres && context.has_limit(false);
     let certainty = match (reached.reach, reason) {
         (Reach::Bounded, _) => return None,
         (Reach::Range, _) => Certainty::Possible,
         // Duplicates are dropped as rows come, so that a LIMIT may stop it early.
-        (Reach::Open, SortReason::Distinct) if context.has_limit(false) => Certainty::Possible,
-        (Reach::Open, SortReason::OrderTail | SortReason::Aggregate | SortReason::Other) => {
-            Certainty::Possible
-        }
+        (Reach::Open, SortReason::Distinct) if streams => Certainty::Possible,
+        (
+            Reach::Open,
+            SortReason::OrderTail
+            | SortReason::Aggregate
+            | SortReason::Merge
+            | SortReason::Window
+            | SortReason::Other,
+        ) => Certainty::Possible,
         (Reach::Open, SortReason::Order | SortReason::Group | SortReason::Distinct) => {
             Certainty::Likely
         }

@@ -46,6 +46,7 @@ impl Weighing<'_> {
         };
         lint(&LintContext {
             plan,
+            sampled: &[],
             shape: &explained.shape,
             structure: explained.structure.as_ref(),
             schema: &self.largest.schema,
@@ -122,7 +123,10 @@ fn finding(
     statement: &Statement,
 ) -> (Finding, Option<String>) {
     let kind = match lint.kind {
-        LintKind::FullScan => FindingKind::FullScan,
+        // Each of them reads rows to throw them away.
+        LintKind::FullScan | LintKind::CastOnColumn | LintKind::DiscardingFilter => {
+            FindingKind::FullScan
+        }
         LintKind::UnboundedSort => FindingKind::UnboundedSort,
         LintKind::AutomaticIndex => FindingKind::AutomaticIndex,
         LintKind::UnusedIndex => FindingKind::UnusedIndex,
