@@ -18,8 +18,8 @@ use crate::{
     config::{Audited, RouteSpec},
     growth::median,
     report::{
-        Bucket, FindingReport, Latency, LoadReport, ProbeReport, Report, RouteReport, ScaleTime,
-        StatementReport, SuppressedReport, VERSION, Verdict,
+        Bucket, Budget, FindingReport, Latency, LoadReport, ProbeReport, Report, RouteReport,
+        ScaleTime, StatementReport, SuppressedReport, VERSION, Verdict,
     },
 };
 
@@ -101,8 +101,9 @@ impl Measured<'_> {
             ),
             verdict: judging.verdict,
             reasons: judging.reasons,
-            budget: spec.budget.clone(),
+            budget: Budget::from(&spec.budget),
             latency: step.and_then(|step| self.latency(step)),
+            skipped: step.map_or(0, |step| step.skipped),
             growth,
             plan: last
                 .map(|request| self.plan_line(request))
@@ -456,6 +457,14 @@ fn load_warnings(outcome: &Outcome) -> Vec<String> {
         warnings.push(format!(
             "{} of {} users did not get through the setup and sent no task.",
             outcome.lost_users, outcome.users
+        ));
+    }
+    for step in outcome.steps.iter().filter(|step| step.skipped > 0) {
+        warnings.push(format!(
+            "`{}` was skipped in {} turns under load, beside {} requests: the user's pool had nothing left to take.",
+            step.name,
+            step.skipped,
+            step.requests + step.in_ramp
         ));
     }
     let in_ramp: u64 = outcome

@@ -5,7 +5,7 @@ use speedwell_trace::{Finding, Proof};
 
 use super::{
     evidence::Judged,
-    measure::{ms, rows_per_row},
+    measure::{bytes_per_row, ms, rows_per_row},
     probe::Probe,
 };
 use crate::{
@@ -104,10 +104,28 @@ impl Judging {
             "",
             whole(budget.statements),
         );
-        self.rows("rows fetched", whole(budget.rows), reports, |probe| {
-            probe.rows_fetched.map(|rows| rows as f64)
-        });
-        self.rows("rows per row", budget.rows_per_row, reports, rows_per_row);
+        let hidden = "the service does not report the rows of its statements";
+        self.seen(
+            "rows fetched",
+            whole(budget.rows),
+            reports,
+            hidden,
+            |probe| probe.rows_fetched.map(|rows| rows as f64),
+        );
+        self.seen(
+            "rows per row",
+            budget.rows_per_row,
+            reports,
+            hidden,
+            rows_per_row,
+        );
+        self.seen(
+            "bytes per row",
+            budget.bytes_per_row,
+            reports,
+            "the service compresses its answers unasked, or because the route's headers ask for it",
+            bytes_per_row,
+        );
         self.over(
             "database time",
             most(&|p| p.database_ms),
@@ -116,12 +134,13 @@ impl Judging {
         );
     }
 
-    /// A limit on rows cannot be judged where the service does not report them.
-    fn rows(
+    /// A limit on what the service may hide cannot be judged where it is `hidden`.
+    fn seen(
         &mut self,
         what: &str,
         limit: Option<f64>,
         reports: &[ProbeReport],
+        hidden: &str,
         measure: impl Fn(&ProbeReport) -> Option<f64>,
     ) {
         if limit.is_none() {
@@ -129,10 +148,7 @@ impl Judging {
         }
         match reports.iter().map(measure).collect::<Option<Vec<f64>>>() {
             Some(rows) => self.over(what, rows.into_iter().fold(0.0, f64::max), "", limit),
-            None => self.say(
-                Verdict::Unsure,
-                format!("{what}: the service does not report the rows of its statements"),
-            ),
+            None => self.say(Verdict::Unsure, format!("{what}: {hidden}")),
         }
     }
 
@@ -228,7 +244,12 @@ impl Judging {
 /// Why there is no percentile to judge.
 fn unmeasured(what: &str, step: Option<&StepOutcome>, outcome: &Outcome) -> String {
     let sent = step.map_or(0, |step| step.requests);
-    if sent > 0 {
+    let skipped = step.map_or(0, |step| step.skipped);
+    if sent == 0 && skipped > 0 {
+        format!(
+            "{skipped} turns were skipped and none was not, for there was nothing to take; there is no {what} to judge"
+        )
+    } else if sent > 0 {
         format!("all {sent} requests failed; there is no {what} to judge")
     } else if outcome.lost_users > 0 {
         format!(
@@ -318,6 +339,7 @@ mod tests {
             statements,
             rows_fetched: Some(fetched),
             rows_answered: answered,
+            body_bytes: Some(100 * answered),
             database_ms: 1.0,
             total_ms: 2.0,
         }
@@ -405,6 +427,19 @@ mod tests {
     }
 
     #[test]
+    fn a_route_that_never_had_anything_to_take_fails_and_says_so() {
+        let mut idle = step(0, Duration::ZERO);
+        idle.skipped = 3;
+        let judging = judged(Some(&idle), ClientHealth::default());
+        assert_eq!(judging.verdict, Verdict::Over);
+        assert!(
+            judging.reasons[0].contains("3 turns were skipped"),
+            "{:?}",
+            judging.reasons
+        );
+    }
+
+    #[test]
     fn growth_that_cannot_be_measured_is_unsure() {
         let budget = BudgetSpec {
             growth: Some(0.1),
@@ -448,6 +483,35 @@ mod tests {
             0,
             "an answer without rows counts as one row"
         );
+    }
+
+    #[test]
+    fn bytes_are_held_per_row_answered() {
+        let budget = BudgetSpec {
+            bytes_per_row: Some(100.0),
+            ..BudgetSpec::default()
+        };
+        let judged = |body_bytes, answered| {
+            let report = ProbeReport {
+                body_bytes,
+                ..probe(1, 1, answered)
+            };
+            let mut judging = Judging::default();
+            judging.probes(&budget, &[], &[probe(1, 1, 1), report]);
+            (judging.verdict, judging.reasons.join(""))
+        };
+        assert_eq!(judged(Some(1000), 10).0, Verdict::Within);
+        let (verdict, reason) = judged(Some(1010), 10);
+        assert_eq!(verdict, Verdict::Over);
+        assert_eq!(reason, "bytes per row 101.000 is over 100");
+        assert_eq!(
+            judged(Some(101), 0).0,
+            Verdict::Over,
+            "no row counts as one"
+        );
+        let (verdict, reason) = judged(None, 10);
+        assert_eq!(verdict, Verdict::Unsure);
+        assert!(reason.contains("compresses"), "{reason}");
     }
 
     #[test]

@@ -63,6 +63,7 @@ pub(super) fn probe_report(probe: &Probe) -> Option<ProbeReport> {
         })?,
         rows_fetched: rows_fetched(probe),
         rows_answered: of(&|request| request.rows_answered.unwrap_or(0))?,
+        body_bytes: body_bytes(probe),
         database_ms: database as f64 / 1000.0,
         total_ms: ms(median(&totals)?),
     })
@@ -132,6 +133,21 @@ fn rows_fetched(probe: &Probe) -> Option<u64> {
 /// Rows fetched per row answered; an answer without rows counts as one row.
 pub(crate) fn rows_per_row(probe: &ProbeReport) -> Option<f64> {
     Some(probe.rows_fetched? as f64 / probe.rows_answered.max(1) as f64)
+}
+
+/// Bytes of the median answer; unknown when one of them came compressed.
+fn body_bytes(probe: &Probe) -> Option<u64> {
+    let bytes: Vec<u64> = probe
+        .samples
+        .iter()
+        .map(|sample| sample.body_bytes)
+        .collect::<Option<_>>()?;
+    median(&bytes)
+}
+
+/// Bytes of the body per row answered; an answer without rows counts as one row.
+pub(crate) fn bytes_per_row(probe: &ProbeReport) -> Option<f64> {
+    Some(probe.body_bytes? as f64 / probe.rows_answered.max(1) as f64)
 }
 
 /// Milliseconds, to the microsecond: no measurement here is finer.

@@ -29,7 +29,7 @@ use self::{
     evidence::{AtScale, Explained},
     probe::{Probe, Target, probe},
     process::{Running, Surroundings},
-    steps::{Sizes, step},
+    steps::{Sizes, feeds, step},
 };
 use crate::{
     config::{Audited, ConfigError, RouteSpec},
@@ -40,7 +40,7 @@ use crate::{
 pub(crate) use self::{
     compose::grows,
     evidence::{Evidence, growth::TIME_FLOOR_MS},
-    measure::rows_per_row,
+    measure::{bytes_per_row, rows_per_row},
     process::ProcessError,
 };
 
@@ -219,22 +219,6 @@ fn selected<'a>(audited: &'a Audited, only: &[String]) -> Result<Vec<&'a RouteSp
         .collect())
 }
 
-/// Whether `route` captures a value that `other` needs.
-fn feeds(route: &RouteSpec, other: &RouteSpec) -> bool {
-    let body = other.json.as_ref().map(ToString::to_string);
-    let texts = [Some(&other.path), other.bearer.as_ref(), body.as_ref()];
-    texts
-        .into_iter()
-        .flatten()
-        .chain(other.headers.values())
-        .any(|text| {
-            route.capture.keys().any(|name| {
-                text.contains(&format!("${{{name}}}"))
-                    || text.contains(&format!("${{pick {name}}}"))
-            })
-        })
-}
-
 fn workdir(home: &Path, scale: u64) -> Result<PathBuf, AuditError> {
     let folder = home.join(scale.to_string());
     std::fs::create_dir_all(&folder).map_err(AuditError::Workdir)?;
@@ -278,6 +262,12 @@ impl Stage<'_> {
             let _shown = progress.spinner(format!("preparing data at scale {}", self.scale));
             self.surroundings()?.run("prepare", prepare).await?;
         }
+        steps::check_files(self.audited, &self.workdir, self.scale).map_err(|message| {
+            ConfigError::Wrong {
+                path: self.audited.file.clone(),
+                message,
+            }
+        })?;
         let receiver = Receiver::bind(SocketAddr::from(([127, 0, 0, 1], 0)), Limits::default())
             .await
             .map_err(|error| AuditError::Receiver(error.to_string()))?;
@@ -290,6 +280,7 @@ impl Stage<'_> {
             routes: self.routes,
             address: service.address,
             scale: self.scale,
+            workdir: &self.workdir,
             row,
             probes: PROBES,
         };
@@ -470,6 +461,7 @@ impl Stage<'_> {
                     Sizes {
                         page_size,
                         scale: self.scale,
+                        workdir: Some(&self.workdir),
                     },
                 )
             })

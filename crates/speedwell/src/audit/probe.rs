@@ -1,7 +1,7 @@
 //! Probes: each route asked several times, one request after the other, on an instrumented
 //! service, so that every statement of every request is known.
 
-use std::{collections::HashMap, net::SocketAddr, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, path::Path, time::Duration};
 
 use serde_json::Value;
 use speedwell_collect::Receiver;
@@ -53,6 +53,8 @@ pub(crate) struct Sample {
     pub(crate) request: Request,
     /// Path and query as sent.
     pub(crate) path: String,
+    /// Length of the answer's body; `None` when it came compressed.
+    pub(crate) body_bytes: Option<u64>,
     /// As the client saw it.
     pub(crate) total: Duration,
 }
@@ -63,6 +65,8 @@ pub(crate) struct Target<'a> {
     pub(crate) routes: &'a [&'a RouteSpec],
     pub(crate) address: SocketAddr,
     pub(crate) scale: u64,
+    /// Folder with the data of the scale.
+    pub(crate) workdir: &'a Path,
     pub(crate) row: Option<Row>,
     /// Counted probes of each route and page size; one more is sent first to warm it up.
     pub(crate) probes: usize,
@@ -74,6 +78,7 @@ struct Sent {
     path: String,
     total: Duration,
     rows_answered: u64,
+    body_bytes: Option<u64>,
 }
 
 /// Probes every route and collects what the service reported of it.
@@ -102,6 +107,7 @@ pub(crate) async fn probe(
             let sizes = Sizes {
                 page_size,
                 scale: target.scale,
+                workdir: Some(target.workdir),
             };
             match step(route, sizes) {
                 Ok(step) => {
@@ -146,6 +152,7 @@ impl Asked {
             path: self.path,
             total: self.answer.service_time,
             rows_answered: rows_answered(&self.answer.body),
+            body_bytes: body_bytes(&self.answer),
         }
     }
 }
@@ -205,12 +212,23 @@ async fn attach(probes: &mut [Probe], sent: Vec<Sent>, receiver: &Receiver) {
                 probe.samples.push(Sample {
                     request,
                     path: sent.path,
+                    body_bytes: sent.body_bytes,
                     total: sent.total,
                 });
             }
             None => probe.unseen += 1,
         }
     }
+}
+
+/// Length of the body as the service made it: a probe does not ask for compression.
+fn body_bytes(answer: &Answer) -> Option<u64> {
+    let plain = answer
+        .headers
+        .get_all(http::header::CONTENT_ENCODING)
+        .iter()
+        .all(|coding| coding == "identity");
+    plain.then_some(answer.body.len() as u64)
 }
 
 /// Elements of arrays in a JSON answer, at any depth: what the answer shows of the rows that were
@@ -228,7 +246,30 @@ fn rows_answered(body: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::rows_answered;
+    use std::time::Duration;
+
+    use speedwell_load::Answer;
+
+    use super::{body_bytes, rows_answered};
+
+    #[test]
+    fn the_length_of_a_compressed_body_is_not_that_of_the_answer() {
+        let answer = |coding: Option<&'static str>| {
+            let mut headers = http::HeaderMap::new();
+            if let Some(coding) = coding {
+                headers.insert("content-encoding", http::HeaderValue::from_static(coding));
+            }
+            Answer {
+                status: http::StatusCode::OK,
+                headers,
+                body: "[1,2]".into(),
+                service_time: Duration::ZERO,
+            }
+        };
+        assert_eq!(body_bytes(&answer(None)), Some(5));
+        assert_eq!(body_bytes(&answer(Some("identity"))), Some(5));
+        assert_eq!(body_bytes(&answer(Some("gzip"))), None);
+    }
 
     #[test]
     fn rows_answered_counts_array_elements_at_any_depth() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{BudgetSpec, ConfigError};
+use super::{BudgetSpec, ConfigError, form::Fields};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,6 +81,7 @@ pub(super) struct RouteSection {
     pub(super) patch: Option<String>,
     pub(super) delete: Option<String>,
     pub(super) json: Option<serde_json::Value>,
+    pub(super) multipart: Option<Fields>,
     pub(super) bearer: Option<String>,
     #[serde(default)]
     pub(super) headers: BTreeMap<String, String>,

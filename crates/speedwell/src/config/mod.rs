@@ -1,14 +1,16 @@
 //! `speedwell.toml`: what is audited, with which data, under which load, against which budgets.
 
 mod file;
+mod form;
 mod resolve;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 pub(crate) use file::nearest;
+pub(crate) use form::{Field, Form};
 pub(crate) use resolve::load;
 
 /// A configuration that cannot be used, and what to do about it.
@@ -102,6 +104,8 @@ pub(crate) struct RouteSpec {
     /// Path and query with `${…}` in them.
     pub(crate) path: String,
     pub(crate) json: Option<Value>,
+    /// A form instead of `json`.
+    pub(crate) multipart: Option<Form>,
     pub(crate) bearer: Option<String>,
     pub(crate) headers: BTreeMap<String, String>,
     /// Page sizes to probe, ascending; empty when the route has no pages.
@@ -114,38 +118,30 @@ pub(crate) struct RouteSpec {
 }
 
 /// The limits of a route. What is `None` is not limited.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BudgetSpec {
     /// 95th percentile of the response time under load, milliseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) p95_ms: Option<f64>,
     /// 99th percentile of the response time under load, milliseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) p99_ms: Option<f64>,
     /// Statements of one request.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) statements: Option<u64>,
     /// Rows fetched by one request.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rows: Option<u64>,
     /// Rows fetched per row answered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rows_per_row: Option<f64>,
+    /// Bytes of the answer's body, uncompressed, per row answered.
+    pub(crate) bytes_per_row: Option<f64>,
     /// Time of one request in the database, milliseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) database_ms: Option<f64>,
     /// Largest growth exponent of statements and rows with the size of the data.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) growth: Option<f64>,
     /// Failed requests under load.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) errors: Option<u64>,
     /// Likely or proved findings.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) findings: Option<u64>,
     /// Who asks for it: a paper and its criterion.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) source: Option<String>,
 }
 
@@ -158,6 +154,7 @@ impl BudgetSpec {
             statements: self.statements.or(default.statements),
             rows: self.rows.or(default.rows),
             rows_per_row: self.rows_per_row.or(default.rows_per_row),
+            bytes_per_row: self.bytes_per_row.or(default.bytes_per_row),
             database_ms: self.database_ms.or(default.database_ms),
             growth: self.growth.or(default.growth),
             errors: self.errors.or(default.errors),

@@ -106,8 +106,9 @@ impl Resolver<'_> {
             p99_ms: None,
             ..file.budget.clone()
         };
-        let setup = self.routes(file.setup, &of_setup)?;
-        let routes = self.routes(file.route, &file.budget)?;
+        let load = self.load(file.load)?;
+        let setup = self.routes(file.setup, &of_setup, load.seed)?;
+        let routes = self.routes(file.route, &file.budget, load.seed)?;
         if routes.is_empty() {
             return Err(self.wrong("has no `[[route]]`; there is nothing to audit"));
         }
@@ -117,7 +118,7 @@ impl Resolver<'_> {
             file: self.name.clone(),
             service: self.service(service)?,
             data: self.data(file.data)?,
-            load: self.load(file.load)?,
+            load,
             setup,
             routes,
             tasks,
@@ -233,10 +234,11 @@ impl Resolver<'_> {
         &self,
         sections: Vec<RouteSection>,
         default: &super::BudgetSpec,
+        seed: u64,
     ) -> Result<Vec<RouteSpec>, ConfigError> {
         sections
             .into_iter()
-            .map(|section| self.route(section, default))
+            .map(|section| self.route(section, default, seed))
             .collect()
     }
 
@@ -244,6 +246,7 @@ impl Resolver<'_> {
         &self,
         section: RouteSection,
         default: &super::BudgetSpec,
+        seed: u64,
     ) -> Result<RouteSpec, ConfigError> {
         let at = section.name.span().start;
         let name = section.name.into_inner();
@@ -261,6 +264,27 @@ impl Resolver<'_> {
         if !path.starts_with('/') {
             return Err(self.invalid(at, &format!("route `{name}`: `{path}` must begin with `/`")));
         }
+        let own_type = section
+            .headers
+            .keys()
+            .any(|name| name.eq_ignore_ascii_case("content-type"));
+        let wrong = match (&section.multipart, &section.json) {
+            (Some(_), Some(_)) => Some("has `json` and `multipart`; keep one of them"),
+            (Some(_), None) if own_type => Some(
+                "has `multipart` and a header `content-type`, which must name the boundary; leave the header out",
+            ),
+            _ => None,
+        };
+        if let Some(wrong) = wrong {
+            return Err(self.invalid(at, &format!("route `{name}` {wrong}")));
+        }
+        let folder = folder_of(self.path);
+        let multipart = match section.multipart {
+            Some(fields) => Some(fields.resolve(&folder, seed).map_err(|(at, message)| {
+                self.invalid(at, &format!("route `{name}`: {message}"))
+            })?),
+            None => None,
+        };
         let mut page_sizes = section.page_sizes;
         page_sizes.sort_unstable();
         page_sizes.dedup();
@@ -271,6 +295,7 @@ impl Resolver<'_> {
             method,
             path,
             json: section.json,
+            multipart,
             bearer: section.bearer,
             headers: section.headers,
             page_sizes,
@@ -317,6 +342,7 @@ impl Resolver<'_> {
             ("p95_ms", budget.p95_ms),
             ("p99_ms", budget.p99_ms),
             ("rows_per_row", budget.rows_per_row),
+            ("bytes_per_row", budget.bytes_per_row),
             ("database_ms", budget.database_ms),
             ("growth", budget.growth),
         ];
@@ -469,6 +495,41 @@ budget = { p95_ms = 100, source = "paper 1" }
             message(&text),
             "`speedwell.toml`, line 19: no route is named `item`; did you mean `items`?"
         );
+    }
+
+    #[test]
+    fn a_form_that_cannot_be_sent_is_refused_with_its_line() {
+        let form = |more: &str| {
+            message(&SMALL.replace(
+                "get = \"/items?limit=${page_size}\"",
+                &format!("post = \"/items\"\n{more}"),
+            ))
+        };
+        let missing = form("multipart = { title = \"a\", photo = { file = \"no/such.jpg\" } }");
+        assert!(
+            missing.starts_with("`speedwell.toml`, line 15: route `items`: multipart `photo`: cannot read `no/such.jpg`"),
+            "{missing}"
+        );
+        assert!(form("json = {}\nmultipart = {}").contains("keep one of them"));
+        let own_type = "multipart = {}\nheaders = { Content-Type = \"a/b\" }";
+        assert!(form(own_type).contains("`content-type`"));
+    }
+
+    #[test]
+    fn every_verb_takes_a_body_and_one_status_or_several() {
+        for verb in ["get", "post", "put", "patch", "delete"] {
+            for body in ["", "json = { a = 1 }", "multipart = { a = \"1\" }"] {
+                let text = format!("{verb} = \"/items\"\n{body}\nexpect = [204, 404]");
+                let text = SMALL.replace("get = \"/items?limit=${page_size}\"", &text);
+                let route = resolve(&text).unwrap().routes.remove(0);
+                assert_eq!(route.method.as_str().to_lowercase(), verb);
+                assert_eq!(route.expect, [204, 404]);
+                assert_eq!(route.json.is_some(), body.starts_with("json"));
+                assert_eq!(route.multipart.is_some(), body.starts_with("multipart"));
+            }
+        }
+        let one = SMALL.replace("budget = {", "expect = 201\nbudget = {");
+        assert_eq!(resolve(&one).unwrap().routes[0].expect, [201]);
     }
 
     #[test]

@@ -14,8 +14,9 @@ pub(crate) use self::{
     baseline::compare,
     html::html,
     model::{
-        Bar, Bucket, Exponents, FindingReport, Growth, Latency, LoadReport, ProbeReport, Report,
-        RouteReport, ScaleTime, StatementReport, SuppressedReport, VERSION, Verdict, Waterfall,
+        Bar, Bucket, Budget, Exponents, FindingReport, Growth, Latency, LoadReport, ProbeReport,
+        Report, RouteReport, ScaleTime, StatementReport, SuppressedReport, VERSION, Verdict,
+        Waterfall,
     },
     terminal::{Look, terminal},
     wording::thousands,
@@ -93,6 +94,55 @@ mod tests {
         Report::write(&path, &report.json()).unwrap();
         assert_eq!(Report::read(&path).unwrap(), report);
         assert_eq!(Report::read(&path).unwrap().json(), report.json());
+    }
+
+    /// Adds a field to every object and takes `gone` out of it.
+    fn changed(value: &mut serde_json::Value, gone: &[&str]) {
+        match value {
+            serde_json::Value::Object(fields) => {
+                fields.retain(|name, _| !gone.contains(&name.as_str()));
+                fields.values_mut().for_each(|value| changed(value, gone));
+                // Maps of counts take numbers only.
+                fields.insert("of_a_later_build".to_owned(), 1.into());
+            }
+            serde_json::Value::Array(items) => {
+                items.iter_mut().for_each(|item| changed(item, gone));
+            }
+            _ => {}
+        }
+    }
+
+    fn read(report: &serde_json::Value) -> Report {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        Report::write(&path, &report.to_string()).unwrap();
+        Report::read(&path).unwrap()
+    }
+
+    #[test]
+    fn a_report_of_a_later_build_is_read_as_far_as_it_is_known() {
+        let mut later = serde_json::to_value(sample()).unwrap();
+        changed(&mut later, &[]);
+        let mut report = read(&later);
+        for latency in report
+            .routes
+            .iter_mut()
+            .flat_map(|route| &mut route.latency)
+        {
+            assert_eq!(latency.errors.remove("of_a_later_build"), Some(1));
+        }
+        assert_eq!(report, sample());
+    }
+
+    #[test]
+    fn a_report_of_an_earlier_build_is_read_without_what_is_new() {
+        let mut earlier = serde_json::to_value(sample()).unwrap();
+        changed(&mut earlier, &["body_bytes", "bytes_per_row", "skipped"]);
+        let report = read(&earlier);
+        let route = &report.routes[0];
+        assert_eq!((route.skipped, route.probes[0].body_bytes), (0, None));
+        assert_eq!(route.budget.bytes_per_row, None);
+        assert_eq!(route.budget.p95_ms, sample().routes[0].budget.p95_ms);
     }
 
     #[test]

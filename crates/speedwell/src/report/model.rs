@@ -81,9 +81,12 @@ pub(crate) struct RouteReport {
     pub(crate) verdict: Verdict,
     /// Why it is not within, a sentence each.
     pub(crate) reasons: Vec<String>,
-    pub(crate) budget: BudgetSpec,
+    pub(crate) budget: Budget,
     /// Under load; `None` when the load did not exercise it.
     pub(crate) latency: Option<Latency>,
+    /// Turns under load in which it was not asked because there was nothing left to take.
+    #[serde(default)]
+    pub(crate) skipped: u64,
     /// One row for each scale and page size.
     pub(crate) probes: Vec<ProbeReport>,
     pub(crate) growth: Growth,
@@ -91,6 +94,52 @@ pub(crate) struct RouteReport {
     pub(crate) plan: String,
     /// The statements of one request at the largest scale, in order.
     pub(crate) waterfall: Waterfall,
+}
+
+/// The limits of a route, as the configuration set them. What is `None` is not limited. A type of
+/// its own: the configuration refuses keys that it does not know, a report may hold newer ones.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Budget {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) p95_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) p99_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) statements: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rows: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rows_per_row: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes_per_row: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) database_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) growth: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) errors: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) findings: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) source: Option<String>,
+}
+
+impl From<&BudgetSpec> for Budget {
+    fn from(spec: &BudgetSpec) -> Self {
+        Self {
+            p95_ms: spec.p95_ms,
+            p99_ms: spec.p99_ms,
+            statements: spec.statements,
+            rows: spec.rows,
+            rows_per_row: spec.rows_per_row,
+            bytes_per_row: spec.bytes_per_row,
+            database_ms: spec.database_ms,
+            growth: spec.growth,
+            errors: spec.errors,
+            findings: spec.findings,
+            source: spec.source.clone(),
+        }
+    }
 }
 
 /// Latency of one route under load.
@@ -134,6 +183,8 @@ pub(crate) struct ProbeReport {
     pub(crate) rows_fetched: Option<u64>,
     /// Elements of arrays in the answer, at any depth.
     pub(crate) rows_answered: u64,
+    /// Bytes of the answer's body; `None` when the service compressed it.
+    pub(crate) body_bytes: Option<u64>,
     pub(crate) database_ms: f64,
     pub(crate) total_ms: f64,
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use speedwell_trace::{FindingKind, Proof};
 
 use super::*;
-use crate::config::BudgetSpec;
 
 fn latency(p95_ms: f64) -> Latency {
     Latency {
@@ -40,6 +39,7 @@ fn probes(statements: [u64; 2], rows: u64, growth: f64) -> Vec<ProbeReport> {
                 statements: statements[page],
                 rows_fetched: Some(rows * page_size),
                 rows_answered: 2 * page_size,
+                body_bytes: Some(700 * page_size),
                 database_ms: 0.4 * 10f64.powf(growth * at as f64),
                 total_ms: 0.9 * 10f64.powf(growth * at as f64),
             });
@@ -60,13 +60,14 @@ pub(crate) fn sample() -> Report {
         route: "GET /api/v1/flyers/feed/".to_owned(),
         verdict: Verdict::Within,
         reasons: Vec::new(),
-        budget: BudgetSpec {
+        budget: Budget {
             p95_ms: Some(200.0),
             statements: Some(3),
             source: Some("seed 000: feed with 1000+ flyers < 200 ms".to_owned()),
-            ..BudgetSpec::default()
+            ..Budget::default()
         },
         latency: Some(latency(4.82)),
+        skipped: 0,
         probes: probes([3, 3], 2, 0.02),
         growth: Growth {
             by_scale: exponents(0.02),
@@ -111,9 +112,10 @@ pub(crate) fn sample() -> Report {
                 time: Some(1.0),
             },
         },
-        budget: BudgetSpec {
+        budget: Budget {
             p95_ms: Some(200.0),
-            ..BudgetSpec::default()
+            bytes_per_row: Some(400.0),
+            ..Budget::default()
         },
         plan: "items by primary key; authors by primary key".to_owned(),
         ..feed.clone()

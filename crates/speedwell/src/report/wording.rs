@@ -1,7 +1,6 @@
 //! Numbers, costs, limits and statements as people read them, alike on the terminal and the page.
 
-use super::FindingReport;
-use crate::config::BudgetSpec;
+use super::{Budget, FindingReport};
 
 /// Three significant digits, without an exponent: `0.482`, `4.82`, `48.2`, `482`, `4,820`.
 pub(super) fn significant(value: f64) -> String {
@@ -62,7 +61,7 @@ pub(super) fn cost(finding: &FindingReport) -> String {
 }
 
 /// The limits of a budget, a few words each.
-pub(super) fn limits(budget: &BudgetSpec) -> String {
+pub(super) fn limits(budget: &Budget) -> String {
     let number = |before: &str, limit: Option<f64>, after: &str| {
         limit.map(|limit| format!("{before}{limit}{after}"))
     };
@@ -72,6 +71,7 @@ pub(super) fn limits(budget: &BudgetSpec) -> String {
         budget.statements.map(|limit| counted(limit, "statement")),
         budget.rows.map(|limit| counted(limit, "row")),
         number("", budget.rows_per_row, " rows per row"),
+        number("", budget.bytes_per_row, " bytes per row"),
         number("database ", budget.database_ms, " ms"),
         number("growth ", budget.growth, ""),
     ];

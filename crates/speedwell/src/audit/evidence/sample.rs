@@ -61,6 +61,7 @@ pub(super) fn probe(
             source: Source::Otlp,
         },
         path: path.to_owned(),
+        body_bytes: Some(100),
         total: Duration::from_millis(6),
     };
     Probe {

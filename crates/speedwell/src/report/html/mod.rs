@@ -11,7 +11,7 @@ use super::{
         cost, counted, exponent, known, limits, one_line, shortened, significant, thousands,
     },
 };
-use crate::audit::{grows, rows_per_row};
+use crate::audit::{bytes_per_row, grows, rows_per_row};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -295,7 +295,7 @@ fn probes(route: &RouteReport) -> Markup {
         table {
             thead { tr {
                 th.n { "rows in the database" } th.n { "page size" } th.n { "statements" } th.n { "rows fetched / answered" }
-                th.n { "fetched per answered" } th.n { "database ms" } th.n { "total ms" }
+                th.n { "fetched per answered" } th.n { "bytes answered" } th.n { "bytes per row" } th.n { "database ms" } th.n { "total ms" }
             } }
             tbody {
                 @for probe in &route.probes {
@@ -304,6 +304,8 @@ fn probes(route: &RouteReport) -> Markup {
                         td.n { @if let Some(size) = probe.page_size { (size) } @else { "-" } }
                         td.n { (probe.statements) } td.n { (rows(probe)) }
                         td.n { (rows_per_row(probe).map_or_else(|| "-".to_owned(), significant)) }
+                        td.n { (known(probe.body_bytes)) }
+                        td.n { (bytes_per_row(probe).map_or_else(|| "-".to_owned(), significant)) }
                         td.n { (significant(probe.database_ms)) } td.n { (significant(probe.total_ms)) }
                     }
                 }
