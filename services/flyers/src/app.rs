@@ -8,8 +8,8 @@ use axum::{
     routing::{get, post},
 };
 use service_kit::{
-    config::Config, database::Database, forwarded, login::LoginLimiter, password::Passwords,
-    routes::ApiRoutes, server, token::Tokens,
+    config::Config, database::Database, forwarded, image::Images, login::LoginLimiter,
+    password::Passwords, routes::ApiRoutes, server, storage::Storage, token::Tokens,
 };
 use utoipa::OpenApi as _;
 
@@ -18,6 +18,7 @@ use crate::{
     categories::{self, Categories},
     feed, flyer,
     geocoder::Geocoder,
+    surroundings::Surroundings,
     users,
 };
 
@@ -30,6 +31,8 @@ pub struct State {
     pub(crate) logins: Arc<LoginLimiter>,
     pub(crate) categories: Categories,
     pub(crate) geocoder: Arc<dyn Geocoder>,
+    pub(crate) storage: Storage,
+    pub(crate) images: Images,
 }
 
 /// The service cannot be put together.
@@ -82,21 +85,28 @@ impl utoipa::Modify for BearerToken {
     }
 }
 
-/// The service over a migrated database, with a geocoder of the caller's choice.
+/// The service over a migrated database, in surroundings of the caller's choice.
 ///
 /// # Errors
 /// The categories cannot be read.
 pub async fn build_with(
     config: &Config,
     database: Database,
-    geocoder: Arc<dyn Geocoder>,
+    surroundings: Surroundings,
 ) -> Result<Router, BuildError> {
+    let Surroundings {
+        geocoder,
+        storage,
+        images,
+    } = surroundings;
     let state = State {
         tokens: Tokens::new(&config.jwt_secret, config.token_lifetime),
         passwords: Passwords::new().map_err(|_| BuildError::Passwords)?,
         logins: Arc::new(LoginLimiter::new(config.login_limits)),
         categories: Categories::load(&database).await?,
         geocoder,
+        storage: storage.clone(),
+        images,
         database: database.clone(),
     };
     let api = ApiRoutes::default()
@@ -111,7 +121,7 @@ pub async fn build_with(
         .route("/users/{id}/flyers/", get(users::flyers_of_user))
         .route("/categories/", get(categories::list))
         .finish(state, config.request_timeout)
-        .merge(crate::pictures::routes())
+        .merge(crate::pictures::routes(storage))
         .merge(crate::web::routes());
     let app = server::complete(api, &database, &Description::openapi());
     Ok(forwarded::trust(app, config.trusted_proxies.clone()))

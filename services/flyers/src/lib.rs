@@ -11,6 +11,7 @@ pub mod geocoder;
 mod pictures;
 mod search;
 pub mod seed;
+pub mod surroundings;
 mod users;
 mod web;
 

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use flyers::{MIGRATIONS, app, geocoder, seed};
+use flyers::{MIGRATIONS, app, seed, surroundings::Surroundings};
 use service_kit::{config::Config, database::Database, server, telemetry};
 
 /// Flyers on a wall near you.
@@ -79,7 +79,7 @@ async fn carry_out(config: &Config, command: Command) -> anyhow::Result<()> {
 }
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
-    let geocoder = geocoder::from_env(|name| std::env::var(name).ok())?;
+    let surroundings = Surroundings::from_env(|name| std::env::var(name).ok())?;
     let listener = server::listen(config).await?;
     let stop = server::stop_signal()?;
     let database = Database::open(&config.database, config.connections).await?;
@@ -87,7 +87,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     if config.jwt_secret_is_random {
         tracing::warn!("JWT_SECRET is not set: tokens are valid until this process ends");
     }
-    let app = app::build_with(config, database.clone(), geocoder).await?;
+    let app = app::build_with(config, database.clone(), surroundings).await?;
     tracing::info!(address = %config.listen, database = %config.database, "listening");
     server::serve(listener, app, database, stop).await?;
     Ok(())

@@ -1,6 +1,7 @@
 //! Where pictures are found, and the picture of those who have none.
 
 use axum::{Router, http::header, response::IntoResponse, routing::get};
+use service_kit::storage::{Storage, media};
 
 const DEFAULT_AVATAR: &str = concat!(
     r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 128 128" width="128" height="128">"##,
@@ -9,15 +10,13 @@ const DEFAULT_AVATAR: &str = concat!(
 );
 
 /// The paths under `/media/`.
-pub(crate) fn routes() -> Router {
+pub(crate) fn routes(storage: Storage) -> Router {
     let headers = [
         (header::CONTENT_TYPE, "image/svg+xml"),
         (header::CACHE_CONTROL, "public, max-age=86400"),
     ];
-    Router::new().route(
-        "/media/default-avatar.svg",
-        get(move || async move { (headers, DEFAULT_AVATAR).into_response() }),
-    )
+    let avatar = get(move || async move { (headers, DEFAULT_AVATAR).into_response() });
+    media(storage, "/media").route("/media/default-avatar.svg", avatar)
 }
 
 /// The URL of a stored picture.

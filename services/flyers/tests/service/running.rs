@@ -11,12 +11,15 @@ use flyers::{
     MIGRATIONS, app,
     geocoder::{Gazetteer, Geocoder},
     seed::Plan,
+    surroundings::Surroundings,
 };
 use serde_json::Value;
 use service_kit::{
     config::Config,
-    database::{Database, Dialect, query},
+    database::{Database, Dialect, Query, Record, Transaction, Wording, query},
+    image::{ImageOptions, Images},
     server::{self, ServeError},
+    storage::{Storage, StorageUrl},
 };
 use speedwell_trace::{Observation, Options, Request, Sink, TraceId};
 use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot, task::JoinHandle};
@@ -26,6 +29,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 pub(crate) struct Running {
     pub(crate) origin: String,
     pub(crate) database: Database,
+    pub(crate) storage: Storage,
     pub(crate) runtime: Runtime,
     agent: ureq::Agent,
     stop: Option<oneshot::Sender<()>>,
@@ -34,6 +38,9 @@ pub(crate) struct Running {
     /// Dropped after everything that uses it.
     place: Place,
 }
+
+/// The folder of stored files in the folder of a test.
+const MEDIA: &str = "media";
 
 /// Where the data of one test are.
 struct Place {
@@ -158,13 +165,19 @@ impl Running {
             .enable_all()
             .build()
             .unwrap();
+        let storage = Storage::open(&StorageUrl::Folder(folder.path().join(MEDIA))).unwrap();
         let (stop, stopped) = oneshot::channel();
         let (origin, database, served) = runtime.block_on(async {
             let database = Database::open(&config.database, config.connections)
                 .await
                 .unwrap();
             database.migrate(MIGRATIONS).await.unwrap();
-            let router = app::build_with(&config, database.clone(), geocoder)
+            let surroundings = Surroundings {
+                geocoder,
+                storage: storage.clone(),
+                images: Images::start(ImageOptions::default()).unwrap(),
+            };
+            let router = app::build_with(&config, database.clone(), surroundings)
                 .await
                 .unwrap();
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -188,6 +201,7 @@ impl Running {
         Self {
             origin,
             database,
+            storage,
             runtime,
             agent,
             stop: Some(stop),
@@ -205,6 +219,11 @@ impl Running {
     /// A folder for files of this test.
     pub(crate) fn folder(&self) -> &std::path::Path {
         self.folder.path()
+    }
+
+    /// The folder of stored files.
+    pub(crate) fn media(&self) -> std::path::PathBuf {
+        self.folder.path().join(MEDIA)
     }
 
     /// Tells the service to stop, as a signal does.
@@ -301,16 +320,48 @@ impl Running {
     /// Moves the dates of a flyer; the API refuses dates in the past.
     pub(crate) fn set_dates(&self, id: i64, from: DateTime<Utc>, until: DateTime<Utc>) {
         let sql = "UPDATE flyers SET publication_date = $2, expiration_date = $3 WHERE id = $1";
-        let query = query(sql).bind(id).bind(from).bind(until);
-        self.runtime
-            .block_on(query.execute(self.database.write()))
-            .unwrap();
+        self.run(query(sql).bind(id).bind(from).bind(until));
     }
 
-    /// Runs a statement.
-    pub(crate) fn execute(&self, sql: &'static str) -> u64 {
+    /// Moves a flyer to another place.
+    pub(crate) fn set_place(&self, id: i64, lat: f64, lng: f64) {
+        let sql = "UPDATE flyers SET latitude = $2, longitude = $3 WHERE id = $1";
+        self.run(query(sql).bind(id).bind(lat).bind(lng));
+    }
+
+    /// Runs a statement, however long it takes; gives the number of rows affected.
+    pub(crate) fn execute(&self, sql: impl Into<Wording>) -> u64 {
+        self.run(query(sql))
+    }
+
+    /// Like [`Running::execute`], with values.
+    pub(crate) fn run(&self, query: Query) -> u64 {
         self.runtime
-            .block_on(query(sql).execute(self.database.write()))
+            .block_on(async {
+                let mut tx = self.database.begin().await?;
+                take_time(&mut tx).await?;
+                let rows = query.execute(&mut tx).await?;
+                tx.commit().await?;
+                Ok::<_, sqlx::Error>(rows)
+            })
+            .unwrap()
+    }
+
+    /// Fetches rows. The connection that writes does it: on SQLite it is the one that
+    /// knows the newest statistics.
+    pub(crate) fn rows<T: Record>(&self, query: Query) -> Vec<T> {
+        self.runtime
+            .block_on(query.fetch_all(self.database.write()))
+            .unwrap()
+    }
+
+    /// Fetches one value.
+    pub(crate) fn value<T>(&self, sql: impl Into<Wording>) -> T
+    where
+        (T,): Record,
+    {
+        self.runtime
+            .block_on(query(sql).fetch_scalar(self.database.write()))
             .unwrap()
     }
 
@@ -319,6 +370,14 @@ impl Running {
         let now = service_kit::clock::now();
         (now - TimeDelta::hours(2), now + TimeDelta::hours(2))
     }
+}
+
+/// Filling and changing many rows takes longer than a statement of a request may.
+pub(crate) async fn take_time(tx: &mut Transaction) -> Result<(), sqlx::Error> {
+    if tx.dialect() == Dialect::Postgres {
+        query("SET LOCAL statement_timeout = 0").execute(tx).await?;
+    }
+    Ok(())
 }
 
 fn answer(mut response: ureq::http::Response<ureq::Body>, trace: TraceId) -> Answer {
