@@ -10,14 +10,17 @@ pub(crate) const DIALECT: Dialect = Dialect::Sqlite;
 
 mod accounts;
 mod bulk;
+mod clients;
 mod command;
 mod faults;
 mod feed;
 mod flyers;
+mod lists;
 mod operation;
 mod plans;
 mod rules;
 mod running;
+mod schema;
 mod seeding;
 mod speed;
 mod statements;
