@@ -30,8 +30,8 @@ const PER_ACCOUNT: NonZeroU32 = NonZeroU32::new(10).unwrap();
 const PER_ADDRESS: NonZeroU32 = NonZeroU32::new(100).unwrap();
 /// A limit that a client can use up only in days is none.
 pub const MOST: u32 = 100_000;
-/// To push an account out of the memory within the window takes this many other failed
-/// sign-ins: more than two cores can check with argon2id in that time (20 ms each).
+/// To push an account out of the memory takes this many other failed sign-ins within the
+/// window, each of which costs the attacker a turn at argon2id: more than a hundred a second.
 const KEYS: usize = 100_000;
 
 impl Default for LoginLimits {
