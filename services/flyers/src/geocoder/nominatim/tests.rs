@@ -17,10 +17,13 @@ use crate::geocoder::{
     remote::{Remote, Settings},
 };
 
+/// Status, one header, body.
+type Prepared = (u16, &'static str, String);
+
 /// What the next requests get, and what they asked.
 #[derive(Clone, Default)]
 struct Fake {
-    answers: Arc<Mutex<Vec<(u16, &'static str, String)>>>,
+    answers: Arc<Mutex<Vec<Prepared>>>,
     delay: Duration,
     seen: Arc<Mutex<Vec<(Uri, HeaderMap)>>>,
 }
