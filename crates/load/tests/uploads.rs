@@ -354,3 +354,55 @@ async fn a_setup_may_list_delete_upload_and_go_on_when_there_is_nothing_to_delet
             .starts_with("multipart/form-data; boundary=")
     }));
 }
+
+/// A hyper server that refuses every upload without reading it, and offers to keep the connection.
+fn refuses_unread() -> SocketAddr {
+    use http_body_util::Full;
+    use hyper::{server::conn::http1, service::service_fn};
+    use hyper_util::rt::TokioIo;
+
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async move {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            sender.send(listener.local_addr().unwrap()).unwrap();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(async move {
+                    let service = service_fn(|_: http::Request<hyper::body::Incoming>| async {
+                        let mut answer = http::Response::new(Full::new(Bytes::from("who?")));
+                        *answer.status_mut() = StatusCode::UNAUTHORIZED;
+                        Ok::<_, std::convert::Infallible>(answer)
+                    });
+                    let _ = http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
+                });
+            }
+        });
+    });
+    receiver.recv().unwrap()
+}
+
+#[tokio::test]
+async fn the_request_after_a_refused_upload_does_not_pay_for_it() {
+    for length in [1000, 20_000, 100_000, 1 << 20] {
+        let step = upload(Method::POST, "/flyers", &content(length));
+        let options = LoadOptions {
+            model: Model::Closed {
+                users: 8,
+                think: "0s".parse().unwrap(),
+            },
+            ..closed(8, 400)
+        };
+        let outcome = load(scenario(refuses_unread(), vec![step]), &options).await;
+        let step = &outcome.steps[0];
+        let refused = step.errors[&ErrorKind::Status4xx];
+        assert!(refused > 20);
+        assert_eq!(refused, step.requests, "{length}: {:?}", step.errors);
+    }
+}

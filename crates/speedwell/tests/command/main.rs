@@ -7,3 +7,4 @@ mod faulty;
 mod interrupt;
 mod misuse;
 mod support;
+mod uploads;
