@@ -183,11 +183,7 @@ fn one_address_registered_twice_at_once_makes_one_account() {
     assert_eq!(statuses, [201, 409, 409]);
     for table in ["users", "profiles", "privacy_settings"] {
         let sql = format!("SELECT count(*) FROM {table}");
-        let count = sqlx::query_scalar(sqlx::AssertSqlSafe(sql));
-        let count: i64 = service
-            .runtime
-            .block_on(count.fetch_one(service.database.read()))
-            .unwrap();
+        let count: i64 = service.value(sql);
         assert_eq!(count, 1, "{table}");
     }
 }

@@ -334,17 +334,9 @@ fn near_me_works_across_the_date_line_and_at_the_poles() {
     let west = service.flyer(&token, "w", "events", "8001 Zürich");
     let east = service.flyer(&token, "e", "events", "8001 Zürich");
     let pole = service.flyer(&token, "p", "events", "8001 Zürich");
-    let place = |id: i64, lat: f64, lng: f64| {
-        let query = sqlx::query("UPDATE flyers SET latitude = $2, longitude = $3 WHERE id = $1");
-        let query = query.bind(id).bind(lat).bind(lng);
-        service
-            .runtime
-            .block_on(query.execute(service.database.write()))
-            .unwrap();
-    };
-    place(west, 0.0, 179.99);
-    place(east, 0.0, -179.98);
-    place(pole, 89.99, 100.0);
+    service.set_place(west, 0.0, 179.99);
+    service.set_place(east, 0.0, -179.98);
+    service.set_place(pole, 89.99, 100.0);
     let near = |lat: f64, lng: f64| {
         ids(&service
             .get(&format!(

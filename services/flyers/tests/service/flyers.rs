@@ -132,13 +132,7 @@ fn a_flyer_is_gone_at_the_instant_of_its_expiration() {
             now: at,
             ..Default::default()
         };
-        let statement = filter.count();
-        let query = sqlx::query_as(sqlx::AssertSqlSafe(statement.sql));
-        let query = flyers::feed::statement::bind(query, statement.values);
-        let (count,): (i64,) = service
-            .runtime
-            .block_on(query.fetch_one(service.database.read()))
-            .unwrap();
+        let (count,): (i64,) = service.rows(filter.count(crate::DIALECT).query())[0];
         count
     };
     let tick = TimeDelta::microseconds(1);

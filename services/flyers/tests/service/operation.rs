@@ -10,6 +10,8 @@ use flyers::{
     geocoder::{Gazetteer, GeocodeError, Geocoder, Lookup},
 };
 use serde_json::{Value, json};
+use service_kit::database::{Text, query};
+use tokio::task::JoinHandle;
 
 use crate::running::Running;
 
@@ -62,13 +64,37 @@ fn without_a_connection_in_time_a_client_is_told_to_come_back() {
     service.register("a@example.org");
 }
 
+/// Rows without end, each of which takes a while: the connection is taken until the task
+/// is aborted.
+const ENDLESS: Text = Text {
+    sqlite: "
+WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
+SELECT i
+FROM n
+WHERE i % 10000 = 0",
+    postgres: "
+SELECT i
+FROM generate_series(1::bigint, 1000000) AS i
+CROSS JOIN LATERAL pg_sleep(0.01 * sign(i))",
+};
+
+fn take_the_reader(service: &Running) -> JoinHandle<()> {
+    let database = service.database.clone();
+    let held = service.runtime.spawn(async move {
+        let rows: Result<Vec<(i64,)>, _> = query(ENDLESS).fetch_all(database.read()).await;
+        panic!("it ended: {:?}", rows.map(|rows| rows.len()));
+    });
+    let reader = || service.database.pools()[0].idle;
+    while reader() > 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    held
+}
+
 #[test]
 fn without_readers_the_service_is_alive_but_not_ready() {
     let service = Running::start(&[("DATABASE_READERS", "1")], Arc::new(Gazetteer));
-    let held = service
-        .runtime
-        .block_on(service.database.read().acquire())
-        .unwrap();
+    let held = take_the_reader(&service);
     assert_eq!(service.get("/health").status, 200);
     let ready = service.get("/ready");
     assert_eq!(
@@ -80,7 +106,7 @@ fn without_readers_the_service_is_alive_but_not_ready() {
         metrics.contains(r#"db_pool_idle_connections{pool="readers"} 0"#),
         "{metrics}"
     );
-    service.runtime.block_on(async move { drop(held) });
+    held.abort();
     assert_eq!(service.get("/ready").status, 200);
 }
 

@@ -9,15 +9,6 @@ fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-fn place(service: &Running, id: i64, lat: f64, lng: f64) {
-    let query = sqlx::query("UPDATE flyers SET latitude = $2, longitude = $3 WHERE id = $1");
-    let query = query.bind(id).bind(lat).bind(lng);
-    service
-        .runtime
-        .block_on(query.execute(service.database.write()))
-        .unwrap();
-}
-
 #[test]
 fn every_public_list_ends_a_flyer_at_the_same_instant() {
     let service = Running::empty();
@@ -201,7 +192,7 @@ fn near_me_includes_its_edge_and_nothing_beyond() {
         lat: 47.03,
         lng: 8.04,
     };
-    place(&service, id, there.lat, there.lng);
+    service.set_place(id, there.lat, there.lng);
     let km = here.distance_km(there);
     let found = |radius: f64| {
         let path = format!("/api/v1/flyers/feed/?near_me=true&lat=47&lng=8&radius={radius}");
