@@ -74,11 +74,15 @@ fn of_access(context: &LintContext<'_>, access: Access<'_>) -> Option<Discarding
     if schema.is_unique(&fixed) || access.repeated {
         return None;
     }
-    let share = fixed.iter().filter_map(|name| {
+    let shares = fixed.iter().filter_map(|name| {
         let column = schema.columns.iter().find(|column| column.name == *name)?;
         Some(1.0 / column.distinct? as f64)
     });
-    let found = schema.rows? as f64 * share.reduce(f64::min)?;
+    let found = match node.operation {
+        // The planner says what the lookup alone finds.
+        Operation::Bitmap => lookup.estimate?.rows,
+        _ => schema.rows? as f64 * shares.reduce(f64::min)?,
+    };
     let kept = node.estimate?.rows;
     if found < MANY_ROWS || kept > SMALL_SHARE * found {
         return None;

@@ -83,8 +83,8 @@ pub struct LintContext<'a> {
 /// What is wrong with one statement, in the order full scan, sort, automatic index, cast, filter;
 /// within one kind in the order of the plan.
 ///
-/// If there are plans with values, a fault of the plan without is no more than possible if none
-/// of them shows it, and a fault that only some of them show is added as possible.
+/// If there are plans with values, a fault of the plan without them is no more than possible if
+/// none of them shows it, and a fault that only they show is added.
 pub fn lint(context: &LintContext<'_>) -> Vec<Lint> {
     let mut lints = of_plan(context);
     if context.sampled.is_empty() {

@@ -6,7 +6,7 @@ use super::{
     Certainty, Fault, LintContext, LintKind,
     reach::{Reach, flat, reach},
 };
-use crate::{JoinMethod, Operation, PlanNode, SortReason};
+use crate::{JoinMethod, Operation, PlanNode, SortReason, suggest};
 
 /// The sort, and the table whose rows it sorts.
 pub(super) struct UnboundedSort {
@@ -110,6 +110,19 @@ fn in_block(
     }
 }
 
+/// So many rows are sorted in well under a millisecond.
+const FEW_ROWS: f64 = 1000.0;
+
+/// Whether an index finds the rows of the table in the order that the statement asks for.
+fn is_ordered_by_index(context: &LintContext<'_>, table: &str) -> bool {
+    let own = |name: &str| name.eq_ignore_ascii_case(table);
+    context.structure.is_some_and(|structure| {
+        !structure.order.is_empty()
+            && structure.order.iter().all(|column| own(&column.table))
+            && suggest(structure, table, context.schema).is_none()
+    })
+}
+
 fn sorted(
     context: &LintContext<'_>,
     block: &[PlanNode],
@@ -137,6 +150,13 @@ fn sorted(
         }
     };
     let table = reached.table?.to_owned();
+    let certainty = match (is_ordered_by_index(context, &table), node.estimate) {
+        // The planner could have read the rows in order and expects so few that sorting them is
+        // quicker.
+        (true, Some(estimate)) if estimate.rows < FEW_ROWS => return None,
+        (true, Some(_)) => Certainty::Possible,
+        _ => certainty,
+    };
     Some(UnboundedSort {
         table,
         reason,

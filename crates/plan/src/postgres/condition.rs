@@ -255,7 +255,7 @@ fn compact(side: &[Piece]) -> String {
     match inside(side) {
         [name] => name.text.clone(),
         [_, dot, name] if dot.kind == Kind::Dot => name.text.clone(),
-        other => other.iter().map(|piece| piece_text(piece)).collect(),
+        other => other.iter().map(piece_text).collect(),
     }
 }
 

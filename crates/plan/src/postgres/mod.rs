@@ -18,7 +18,7 @@ use sqlx::{
 
 use self::{
     refusal::unreachable,
-    tree::{Partitions, tree},
+    tree::{Partitions, is_pruned, tree},
 };
 use crate::{Activity, ExplainError, Plan, statement};
 
@@ -161,21 +161,30 @@ impl Postgres {
             arguments => format!("{}({})", prepared.name, arguments.join(", ")),
         };
         let question = format!("EXPLAIN (FORMAT JSON) EXECUTE {call}");
-        let mut transaction = self.begin(PLAN_TIME).await?;
-        transaction
-            .execute(sqlx::query(mode).persistent(false))
-            .await
-            .map_err(refused)?;
-        let row = transaction
-            .fetch_one(sqlx::query(AssertSqlSafe(question)).persistent(false))
-            .await
-            .map_err(refused)?;
-        transaction.rollback().await.map_err(refused)?;
-        let answer: Value = row.try_get(0).map_err(refused)?;
+        let mut answer = self.planned(mode, &question).await?;
+        if mode == GENERIC && is_pruned(&answer) {
+            // Partitions that NULL cannot be in were left out; other values are in them.
+            answer = self.planned(GENERIC_UNPRUNED, &question).await?;
+        }
         Ok(Plan {
             system: Dialect::Postgres,
             nodes: tree(&answer, &partitions),
         })
+    }
+
+    async fn planned(&mut self, mode: &'static str, question: &str) -> Result<Value, ExplainError> {
+        let mut transaction = self.begin(PLAN_TIME).await?;
+        sqlx::raw_sql(mode)
+            .execute(&mut *transaction)
+            .await
+            .map_err(refused)?;
+        let question = AssertSqlSafe(question.to_owned());
+        let row = transaction
+            .fetch_one(sqlx::query(question).persistent(false))
+            .await
+            .map_err(refused)?;
+        transaction.rollback().await.map_err(refused)?;
+        row.try_get(0).map_err(refused)
     }
 
     /// Forgets a prepared statement. If that fails the connection has failed, and the server has
@@ -251,6 +260,11 @@ fn has_parameters(statement: &str) -> bool {
 }
 
 const GENERIC: &str = "SET LOCAL plan_cache_mode = force_generic_plan";
+/// The plan made before is kept by the server, whatever is set, until it is discarded.
+const GENERIC_UNPRUNED: &str = "
+    DISCARD PLANS;
+    SET LOCAL plan_cache_mode = force_generic_plan;
+    SET LOCAL enable_partition_pruning = off";
 const CUSTOM: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
 
 const TYPES: &str = "

@@ -30,7 +30,6 @@ struct Values {
     cold: Vec<String>,
     /// In the column's order.
     ordered: Vec<String>,
-    absent: Option<String>,
 }
 
 impl Postgres {
@@ -136,14 +135,12 @@ impl Postgres {
         let Some(row) = row else {
             return Ok(Values::default());
         };
-        let kind: String = row.try_get("type").map_err(refused)?;
         let relation: String = row.try_get("relation").map_err(refused)?;
-        let mut values = noted(&row).map_err(refused)?;
-        if values.hot.is_empty() {
-            values = self.look(&relation, column).await?;
+        let values = noted(&row).map_err(refused)?;
+        match values.hot.is_empty() {
+            true => self.look(&relation, column).await,
+            false => Ok(values),
         }
-        values.absent = absent(&kind).map(str::to_owned);
-        Ok(values)
     }
 
     async fn look(&mut self, relation: &str, column: &str) -> Result<Values, ExplainError> {
@@ -178,7 +175,6 @@ impl Postgres {
                     .try_get::<Option<Vec<String>>, _>("ordered")
                     .map_err(refused)?
                     .unwrap_or_default(),
-                absent: None,
             }),
             Err(ExplainError::Connection(error)) => Err(ExplainError::Connection(error)),
             // Too slow, not for this user, or a type without an order.
@@ -212,7 +208,6 @@ fn noted(row: &PgRow) -> Result<Values, sqlx::Error> {
             true => common.into_iter().rev().collect(),
         },
         ordered: [10, 50, 90].into_iter().filter_map(at).collect(),
-        absent: None,
     })
 }
 
@@ -241,16 +236,13 @@ fn argument(
 ) -> String {
     let lists = kind.ends_with("[]");
     if comparison == Comparison::Range && !lists {
-        let bound = bound(values, label, position);
+        let bound = bound(values, label, position, kind);
         return bound.map_or_else(|| fallback(kind), |value| cast(value, kind));
     }
-    let chosen: Vec<&String> = match label {
-        Label::Hot => values.hot.iter().collect(),
-        Label::Cold => values.cold.iter().collect(),
-        Label::Absent => match &values.absent {
-            Some(absent) => vec![absent],
-            None => values.cold.iter().rev().collect(),
-        },
+    let chosen: Vec<&str> = match (label, absent(kind.trim_end_matches("[]"))) {
+        (Label::Hot, _) => values.hot.iter().map(String::as_str).collect(),
+        (Label::Absent, Some(absent)) => vec![absent],
+        (Label::Cold | Label::Absent, _) => values.cold.iter().map(String::as_str).collect(),
     };
     if chosen.is_empty() {
         return fallback(kind);
@@ -268,17 +260,13 @@ fn argument(
 
 /// The bound of a range: the recent end where many rows are, the early end, or beyond. Of a pair
 /// of bounds the first is the lower one.
-fn bound(values: &Values, label: Label, position: usize) -> Option<&str> {
+fn bound<'v>(values: &'v Values, label: Label, position: usize, kind: &str) -> Option<&'v str> {
     let at = match (label, position) {
-        (Label::Hot, 0) => 2,
         (Label::Hot, _) => 2,
         (Label::Cold, 0) => 0,
         (Label::Cold, _) => 1,
         (Label::Absent, _) => {
-            return values
-                .absent
-                .as_deref()
-                .or(values.ordered.first().map(String::as_str));
+            return absent(kind).or(values.ordered.first().map(String::as_str));
         }
     };
     let ordered = values.ordered.get(at).or(values.ordered.last());
@@ -336,7 +324,6 @@ const COLUMNS: &str = "
 /// Of a partitioned table the statistics of all its partitions.
 const STATISTICS: &str = "
     SELECT c.oid::REGCLASS::TEXT AS relation,
-           format_type(a.atttypid, NULL) AS type,
            s.most_common_vals::TEXT::TEXT[] AS common,
            s.histogram_bounds::TEXT::TEXT[] AS bounds
     FROM pg_catalog.pg_attribute AS a

@@ -13,6 +13,19 @@ use crate::{Estimate, Grouping, JoinMethod, Operation, PlanNode, SortReason, Sto
 /// Deeper plans than this are not read: each level is one of recursion here.
 const DEPTH: usize = 200;
 
+/// Whether the executor left parts of the plan out because of the values that stand for
+/// parameters.
+pub(crate) fn is_pruned(answer: &Value) -> bool {
+    match answer {
+        Value::Object(fields) => {
+            let removed = fields.get("Subplans Removed").and_then(Value::as_u64);
+            removed.is_some_and(|removed| removed > 0) || fields.values().any(is_pruned)
+        }
+        Value::Array(items) => items.iter().any(is_pruned),
+        _ => false,
+    }
+}
+
 /// The partitioned table of each partition, by name.
 pub(crate) type Partitions = BTreeMap<String, String>;
 
@@ -60,7 +73,7 @@ impl Reading<'_> {
             detail: String::new(),
             children: Vec::new(),
         };
-        self.names(&mut node, json);
+        self.names(&mut node, json, kind);
         node.detail = detail(json, kind, &node);
         if self.depth < DEPTH {
             node.children = self.children(json, kind, &node);
@@ -68,8 +81,9 @@ impl Reading<'_> {
         wrapped(json, parent, node)
     }
 
-    fn names(self, node: &mut PlanNode, json: &Value) {
-        let relation = text(json, "Relation Name").or(self.table);
+    fn names(self, node: &mut PlanNode, json: &Value, kind: &str) {
+        let bitmap = matches!(kind, "Bitmap Index Scan" | "BitmapAnd" | "BitmapOr");
+        let relation = text(json, "Relation Name").or(self.table.filter(|_| bitmap));
         node.table = relation.map(|name| {
             let root = self.partitions.get(name).map(String::as_str);
             root.unwrap_or(name).to_owned()
@@ -463,7 +477,7 @@ mod tests {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
                 prop::collection::btree_map(keys.clone().prop_map(str::to_owned), inner, 0..8)
-                    .prop_map(|fields| Value::from_iter(fields)),
+                    .prop_map(Value::from_iter),
             ]
         })
     }
