@@ -81,13 +81,13 @@ impl<'a> Scaler<'a> {
         };
         let upright = match self.last.as_ref().filter(large) {
             Some(last) => resize(&mut self.resizer, last, size)?,
-            None => self.from_raster(size)?,
+            None => self.first(size)?,
         };
         Ok(self.last.insert(upright))
     }
 
     /// Turning is cheaper once the picture is small, and so are colours.
-    fn from_raster(&mut self, (width, height): (u32, u32)) -> Result<RgbImage, ImageError> {
+    fn first(&mut self, (width, height): (u32, u32)) -> Result<RgbImage, ImageError> {
         let lying = match self.raster.lies() {
             true => (height, width),
             false => (width, height),

@@ -38,6 +38,8 @@
 //! ```
 
 mod change;
+#[cfg(test)]
+mod crash;
 mod error;
 mod folder;
 mod media;
@@ -46,7 +48,7 @@ mod recover;
 mod store;
 mod url;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -77,6 +79,8 @@ struct Inner {
     store: Arc<dyn ObjectStore>,
     folder: Option<Folder>,
     operations: Operations,
+    /// How old an entry must be when it is not known whether its operation has ended.
+    surely_ended: Duration,
 }
 
 /// A file as it is sent.
@@ -132,6 +136,7 @@ impl Storage {
             store,
             folder,
             operations: Operations::default(),
+            surely_ended: recover::SURELY_ENDED,
         }))
     }
 

@@ -116,7 +116,7 @@ impl Entry {
 
     pub(super) fn is_older_than(&self, age: Duration) -> bool {
         let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-        now().saturating_sub(self.started) > age
+        now().saturating_sub(self.started) >= age
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
 /// How old an entry of another process must be before it is touched. Nothing else says whether
 /// its operation is still under way; a request ends within 30 s unless it is configured
 /// otherwise, and the clocks of two machines may differ by minutes.
-const SURELY_ENDED: Duration = Duration::from_secs(15 * 60);
+pub(super) const SURELY_ENDED: Duration = Duration::from_secs(15 * 60);
 
 /// Paths that the database is asked about at once: a list of some 30 KB.
 const BATCH: usize = 500;
@@ -138,8 +138,8 @@ impl Inner {
             };
             let ended = match self.operations.held(&entry.operation) {
                 Some(true) => false,
-                Some(false) => entry.is_older_than(SURELY_ENDED),
-                None => alone || entry.is_older_than(SURELY_ENDED),
+                Some(false) => entry.is_older_than(self.surely_ended),
+                None => alone || entry.is_older_than(self.surely_ended),
             };
             if !ended {
                 waiting.insert(entry.path.clone());
