@@ -14,6 +14,7 @@ pub mod image;
 pub mod limiter;
 pub mod login;
 pub mod metrics;
+pub mod multipart;
 mod observe;
 pub mod page;
 pub mod password;

@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::database::is_busy;
 
@@ -24,6 +25,7 @@ pub struct Problem {
     detail: String,
     fields: Fields,
     retry_after: Option<Duration>,
+    more: BTreeMap<&'static str, Value>,
 }
 
 /// What a [`Problem`] looks like on the wire.
@@ -42,6 +44,9 @@ pub struct ProblemBody {
     pub detail: String,
     /// One message per wrong input.
     pub fields: BTreeMap<String, String>,
+    /// What a route adds (RFC 9457, 3.2), such as `current`.
+    #[serde(flatten)]
+    pub more: BTreeMap<&'static str, Value>,
 }
 
 /// How long a client should wait before it tries again when the database is busy.
@@ -55,6 +60,7 @@ impl Problem {
             detail: detail.into(),
             fields: Fields::new(),
             retry_after: None,
+            more: BTreeMap::new(),
         }
     }
 
@@ -156,6 +162,13 @@ impl Problem {
         )
     }
 
+    /// With one more member on the wire.
+    #[must_use]
+    pub fn with(mut self, member: &'static str, value: Value) -> Self {
+        self.more.insert(member, value);
+        self
+    }
+
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -176,6 +189,7 @@ impl IntoResponse for Problem {
             error: self.error,
             detail: self.detail,
             fields: self.fields,
+            more: self.more,
         };
         let mut response = (self.status, axum::Json(body)).into_response();
         let headers = response.headers_mut();
