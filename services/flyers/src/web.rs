@@ -272,7 +272,13 @@ mod tests {
         assert_eq!(INDEX.matches("<script").count(), 1);
         assert!(INDEX.contains("<script type=\"module\" src="));
         for source in ASSETS {
-            for way in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {
+            for way in [
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacentHTML",
+                "document.write",
+                "eval(",
+            ] {
                 assert!(!source.text.contains(way), "{way} in {}", source.name);
             }
         }
@@ -306,7 +312,12 @@ mod tests {
     #[test]
     fn a_known_tag_is_answered_without_the_body_in_either_form() {
         let file = &PAGE.index;
-        for known in [file.tag.clone(), bare(&file.tag).to_owned(), "*".to_owned(), format!("\"x\", {}", file.tag)] {
+        for known in [
+            file.tag.clone(),
+            bare(&file.tag).to_owned(),
+            "*".to_owned(),
+            format!("\"x\", {}", file.tag),
+        ] {
             let asked = headers(&[(header::IF_NONE_MATCH, &known)]);
             assert_eq!(file.answer(&asked, "no-cache").status(), 304, "{known}");
         }

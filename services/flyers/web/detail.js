@@ -19,12 +19,16 @@ export function detail({ id, signal, go, back }) {
       const { categories } = await remembered('/categories/').catch(() => ({ categories: [] }));
       if (signal.aborted) return;
       content.removeAttribute('aria-busy');
+      heading.className = '';
+      content.classList.add('detail');
       content.replaceChildren(...parts(flyer, new Map(categories.map(({ slug, name }) => [slug, name]))));
     } catch (error) {
       if (signal.aborted) return;
       content.removeAttribute('aria-busy');
       heading.textContent = 'Flyer';
-      content.replaceChildren(error instanceof Problem && error.status === 404
+      heading.className = 'hidden-text';
+      content.classList.remove('detail');
+      content.replaceChildren(heading, error instanceof Problem && error.status === 404
         ? state('search', 'This flyer is gone', 'It has expired or was taken down.', link('/', 'button primary', 'See all flyers'))
         : problem(error, load));
     }

@@ -52,14 +52,18 @@ async function show(scroll = 0, first = false) {
   document.title = `${view.title} · Flyers`;
   guard = view.guard ?? null;
   showNavigation();
-  if (!first) {
-    (view.focus ?? main).focus({ preventScroll: true });
-    announce(view.title);
-  }
+  const heading = () => (view.focus?.isConnected ? view.focus : main);
+  if (!first) heading().focus({ preventScroll: true });
   scrollTo(0, scroll);
   await view.ready;
   if (mine !== run) return;
-  document.title = `${view.retitle?.() ?? view.title} · Flyers`;
+  const title = view.retitle?.() ?? view.title;
+  document.title = `${title} · Flyers`;
+  if (!first) {
+    // The heading may have come with the data; whoever moved on meanwhile is left alone.
+    if ([main, document.body].includes(document.activeElement)) heading().focus({ preventScroll: true });
+    announce(title);
+  }
   if (scroll > 0) scrollTo(0, scroll);
   await markReady();
 }

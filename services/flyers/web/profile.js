@@ -38,7 +38,8 @@ export function profile({ id, signal, back }) {
     } catch (error) {
       if (signal.aborted) return;
       list.replaceChildren();
-      head.replaceChildren();
+      heading.textContent = 'Profile';
+      head.replaceChildren(h('div', { class: 'hidden-text' }, heading));
       head.classList.remove('skeleton');
       foot.replaceChildren(error instanceof Problem && error.status === 404
         ? state('person', 'There is nobody here', 'This account does not exist any more.', link('/', 'button primary', 'See all flyers'))
