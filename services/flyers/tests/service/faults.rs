@@ -195,7 +195,6 @@ fn the_service_tells_about_itself() {
         metrics.contains(r#"http_requests_total{route="GET /api/v1/categories/",status="200"} 1"#),
         "{metrics}"
     );
-    assert!(metrics.contains(r#"db_pool_connections{pool="writer"} 1"#));
     for unknown in ["/a", "/b", "/api/v1/c/"] {
         service.get(unknown);
     }
@@ -206,7 +205,6 @@ fn the_service_tells_about_itself() {
         "# TYPE http_request_duration_seconds histogram",
         r#"http_request_duration_seconds_count{route="GET /api/v1/categories/"} 1"#,
         r#"http_request_duration_seconds_bucket{le="0.2",route="GET /api/v1/categories/"}"#,
-        r#"db_pool_idle_connections{pool="writer"} 1"#,
         r#"http_requests_total{route="GET (no route)",status="404"} 3"#,
     ] {
         assert!(metrics.text.contains(line), "{line}\n{}", metrics.text);

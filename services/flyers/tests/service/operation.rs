@@ -10,7 +10,7 @@ use flyers::{
     geocoder::{Gazetteer, GeocodeError, Geocoder, Lookup},
 };
 use serde_json::{Value, json};
-use service_kit::database::{Text, query};
+use service_kit::database::{Dialect, Text, query};
 use tokio::task::JoinHandle;
 
 use crate::running::Running;
@@ -47,7 +47,7 @@ fn new_flyer(address: &str) -> Value {
 
 #[test]
 fn without_a_connection_in_time_a_client_is_told_to_come_back() {
-    let service = Running::empty();
+    let service = Running::start(&[("DATABASE_CONNECTIONS", "1")], Arc::new(Gazetteer));
     let held = service.runtime.block_on(service.database.begin()).unwrap();
     let started = Instant::now();
     let body = json!({ "email": "a@example.org", "password": "Abcdefg1" });
@@ -58,8 +58,12 @@ fn without_a_connection_in_time_a_client_is_told_to_come_back() {
         started.elapsed() >= Duration::from_secs(2),
         "it waited first"
     );
-    // Who only reads does not notice.
-    assert_eq!(service.get("/api/v1/flyers/feed/").status, 200);
+    // On SQLite, who only reads does not notice.
+    let read = match crate::DIALECT {
+        Dialect::Sqlite => 200,
+        Dialect::Postgres => 503,
+    };
+    assert_eq!(service.get("/api/v1/flyers/feed/").status, read);
     service.runtime.block_on(held.rollback()).unwrap();
     service.register("a@example.org");
 }
@@ -93,7 +97,7 @@ fn take_the_reader(service: &Running) -> JoinHandle<()> {
 
 #[test]
 fn without_readers_the_service_is_alive_but_not_ready() {
-    let service = Running::start(&[("DATABASE_READERS", "1")], Arc::new(Gazetteer));
+    let service = Running::start(&[("DATABASE_CONNECTIONS", "1")], Arc::new(Gazetteer));
     let held = take_the_reader(&service);
     assert_eq!(service.get("/health").status, 200);
     let ready = service.get("/ready");
@@ -101,13 +105,61 @@ fn without_readers_the_service_is_alive_but_not_ready() {
         (ready.status, &ready.headers["retry-after"]),
         (503, &"1".parse().unwrap())
     );
-    let metrics = service.get("/metrics").text;
-    assert!(
-        metrics.contains(r#"db_pool_idle_connections{pool="readers"} 0"#),
-        "{metrics}"
+    let pool = pool();
+    shows(
+        &service,
+        &[
+            format!(r#"db_pool_connections{{pool="{pool}"}} 1"#),
+            format!(r#"db_pool_idle_connections{{pool="{pool}"}} 0"#),
+        ],
     );
     held.abort();
-    assert_eq!(service.get("/ready").status, 200);
+    ready_again(&service);
+}
+
+/// The pool that reads.
+fn pool() -> &'static str {
+    match crate::DIALECT {
+        Dialect::Sqlite => "readers",
+        Dialect::Postgres => "connections",
+    }
+}
+
+fn shows(service: &Running, lines: &[String]) {
+    let metrics = service.get("/metrics").text;
+    for line in lines {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
+}
+
+fn ready_again(service: &Running) {
+    let started = Instant::now();
+    while service.get("/ready").status != 200 {
+        assert!(started.elapsed() < Duration::from_secs(10), "never again");
+    }
+}
+
+#[test]
+fn the_pool_tells_its_size_and_how_long_it_was_waited_for() {
+    let service = Running::start(&[("DATABASE_CONNECTIONS", "3")], Arc::new(Gazetteer));
+    let pool = pool();
+    let waits = |service: &Running| -> f64 {
+        let metrics = service.get("/metrics").text;
+        let count = format!(r#"db_pool_wait_seconds_count{{pool="{pool}"}} "#);
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&count));
+        let count = line.unwrap_or_else(|| panic!("{count}\n{metrics}"));
+        count.parse().unwrap()
+    };
+    let before = waits(&service);
+    assert_eq!(service.get("/api/v1/flyers/feed/").status, 200);
+    assert!(waits(&service) > before);
+    shows(
+        &service,
+        &[
+            format!(r#"db_pool_connections{{pool="{pool}"}} 3"#),
+            format!(r#"db_pool_idle_connections{{pool="{pool}"}} 3"#),
+        ],
+    );
 }
 
 #[test]
@@ -159,7 +211,7 @@ fn a_failing_statement_is_answered_without_its_text() {
     service.execute("ALTER TABLE flyer_images RENAME TO elsewhere");
     let answer = service.get("/api/v1/flyers/feed/");
     assert_eq!(answer.expect(500)["error"], "internal");
-    for word in ["flyer_images", "SELECT", "table", "sqlite"] {
+    for word in ["flyer_images", "SELECT", "table", "relation", "sqlite"] {
         assert!(!answer.text.contains(word), "{}", answer.text);
     }
 }

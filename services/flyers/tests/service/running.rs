@@ -25,6 +25,8 @@ use speedwell_trace::{Observation, Options, Request, Sink, TraceId};
 use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot, task::JoinHandle};
 use tracing_subscriber::layer::SubscriberExt as _;
 
+use crate::place::Place;
+
 /// A service of its own for one test; stops when dropped.
 pub(crate) struct Running {
     pub(crate) origin: String,
@@ -34,41 +36,12 @@ pub(crate) struct Running {
     agent: ureq::Agent,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<Result<(), ServeError>>,
-    folder: tempfile::TempDir,
     /// Dropped after everything that uses it.
     place: Place,
 }
 
 /// The folder of stored files in the folder of a test.
 const MEDIA: &str = "media";
-
-/// Where the data of one test are.
-struct Place {
-    url: String,
-    _on_server: Option<throwaway::Database>,
-}
-
-impl Place {
-    /// An empty database of the kind that this run of the tests is about.
-    fn new(folder: &std::path::Path) -> Self {
-        match crate::DIALECT {
-            Dialect::Sqlite => Self {
-                url: format!("sqlite:{}", folder.join("flyers.db").display()),
-                _on_server: None,
-            },
-            Dialect::Postgres => {
-                let server = throwaway::Postgres::shared().unwrap();
-                let database = server.database().unwrap();
-                // The lease on the server is the process's.
-                std::mem::forget(server);
-                Self {
-                    url: database.url(),
-                    _on_server: Some(database),
-                }
-            }
-        }
-    }
-}
 
 /// An answer.
 pub(crate) struct Answer {
@@ -148,11 +121,9 @@ impl Running {
     /// With an empty database, variables of the environment, and a geocoder.
     pub(crate) fn start(environment: &[(&str, &str)], geocoder: Arc<dyn Geocoder>) -> Self {
         watch();
-        let folder = tempfile::tempdir().unwrap();
-        let place = Place::new(folder.path());
-        let url = place.url.clone();
+        let place = Place::new();
         let config = Config::from_lookup("flyers", |name| match name {
-            "DATABASE_URL" => Some(url.clone()),
+            "DATABASE_URL" => Some(place.url().to_owned()),
             "JWT_SECRET" => Some("a secret of the tests, long enough".to_owned()),
             _ => environment
                 .iter()
@@ -165,7 +136,7 @@ impl Running {
             .enable_all()
             .build()
             .unwrap();
-        let storage = Storage::open(&StorageUrl::Folder(folder.path().join(MEDIA))).unwrap();
+        let storage = Storage::open(&StorageUrl::Folder(place.folder().join(MEDIA))).unwrap();
         let (stop, stopped) = oneshot::channel();
         let (origin, database, served) = runtime.block_on(async {
             let database = Database::open(&config.database, config.connections)
@@ -206,24 +177,23 @@ impl Running {
             agent,
             stop: Some(stop),
             served,
-            folder,
             place,
         }
     }
 
     /// The URL of its database.
     pub(crate) fn url(&self) -> &str {
-        &self.place.url
+        self.place.url()
     }
 
     /// A folder for files of this test.
     pub(crate) fn folder(&self) -> &std::path::Path {
-        self.folder.path()
+        self.place.folder()
     }
 
     /// The folder of stored files.
     pub(crate) fn media(&self) -> std::path::PathBuf {
-        self.folder.path().join(MEDIA)
+        self.place.folder().join(MEDIA)
     }
 
     /// Tells the service to stop, as a signal does.

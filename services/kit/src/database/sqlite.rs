@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use prometheus_client::metrics::histogram::Histogram;
 use sqlx::{
-    SqlitePool,
+    ConnectOptions as _, Connection as _, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -61,6 +61,10 @@ impl SqliteDatabase {
             // 256 MB of the file are read without a system call.
             .pragma("mmap_size", "268435456")
             .pragma("temp_store", "MEMORY");
+        // The pool tries until its time is over and then says only that; one connection
+        // says why.
+        let first = options.connect().await.map_err(failed)?;
+        first.close().await.map_err(failed)?;
         let writer = pool(1)
             .connect_with(
                 options
@@ -114,6 +118,8 @@ fn pool(connections: u32) -> SqlitePoolOptions {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
+
     use super::super::{Database, error::open_advice, is_busy, query};
     use crate::config::DatabaseUrl;
 
@@ -151,6 +157,25 @@ mod tests {
         assert_eq!(crate::problem::Problem::from(error).status(), 503);
         held.rollback().await.unwrap();
         database.begin().await.unwrap().rollback().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_file_that_somebody_holds_is_called_locked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("held.db");
+        let mut holder = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true)
+            .connect()
+            .await
+            .unwrap();
+        sqlx::raw_sql("BEGIN EXCLUSIVE")
+            .execute(&mut holder)
+            .await
+            .unwrap();
+        let url = DatabaseUrl::Sqlite(path);
+        let error = Database::open(&url, 1).await.unwrap_err().to_string();
+        assert!(error.contains("another process holds it locked"), "{error}");
     }
 
     #[tokio::test]

@@ -1,0 +1,41 @@
+//! The service on PostgreSQL: everything that it does on SQLite, and what only a server can
+//! do or fail at.
+
+// Clippy knows test functions, not the functions that they share.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use service_kit::database::Dialect;
+
+/// What the tests run on.
+pub(crate) const DIALECT: Dialect = Dialect::Postgres;
+
+#[path = "../service/accounts.rs"]
+mod accounts;
+#[path = "../service/bulk.rs"]
+mod bulk;
+#[path = "../service/command.rs"]
+mod command;
+#[path = "../service/faults.rs"]
+mod faults;
+#[path = "../service/feed.rs"]
+mod feed;
+#[path = "../service/flyers.rs"]
+mod flyers;
+#[path = "../service/lists.rs"]
+mod lists;
+#[path = "../service/operation.rs"]
+mod operation;
+#[path = "../service/place.rs"]
+mod place;
+#[path = "../service/rules.rs"]
+mod rules;
+#[path = "../service/running.rs"]
+mod running;
+#[path = "../service/schema.rs"]
+mod schema;
+#[path = "../service/seeding.rs"]
+mod seeding;
+#[path = "../service/speed.rs"]
+mod speed;
+#[path = "../service/statements.rs"]
+mod statements;
