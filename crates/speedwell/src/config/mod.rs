@@ -3,6 +3,7 @@
 mod file;
 mod form;
 mod resolve;
+mod route;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 

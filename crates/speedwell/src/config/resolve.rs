@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Audited, ConfigError, Data, Load, RouteSpec, Service, TaskSpec,
-    file::{self, DataSection, Expect, File, LoadSection, RouteSection, ServiceSection},
+    file::{self, DataSection, File, LoadSection, ServiceSection},
 };
 
 /// Requests wait this long for an answer unless `[load] timeout_s` says otherwise; k6's and
@@ -81,17 +81,19 @@ fn read(path: &Path) -> Result<(String, File), ConfigError> {
     Ok((text, file))
 }
 
-fn folder_of(path: &Path) -> PathBuf {
+/// Where the paths in a file are counted from.
+pub(super) fn folder_of(path: &Path) -> PathBuf {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
     }
 }
 
-struct Resolver<'a> {
+/// One file being resolved.
+pub(super) struct Resolver<'a> {
     name: String,
     text: &'a str,
-    path: &'a Path,
+    pub(super) path: &'a Path,
 }
 
 impl Resolver<'_> {
@@ -230,133 +232,6 @@ impl Resolver<'_> {
             .map_err(|_| self.wrong(&format!("`{key} = {value}` is not a number of seconds")))
     }
 
-    fn routes(
-        &self,
-        sections: Vec<RouteSection>,
-        default: &super::BudgetSpec,
-        seed: u64,
-    ) -> Result<Vec<RouteSpec>, ConfigError> {
-        sections
-            .into_iter()
-            .map(|section| self.route(section, default, seed))
-            .collect()
-    }
-
-    fn route(
-        &self,
-        section: RouteSection,
-        default: &super::BudgetSpec,
-        seed: u64,
-    ) -> Result<RouteSpec, ConfigError> {
-        let at = section.name.span().start;
-        let name = section.name.into_inner();
-        let (method, path) = self.request(
-            at,
-            &name,
-            [
-                (http::Method::GET, section.get),
-                (http::Method::POST, section.post),
-                (http::Method::PUT, section.put),
-                (http::Method::PATCH, section.patch),
-                (http::Method::DELETE, section.delete),
-            ],
-        )?;
-        if !path.starts_with('/') {
-            return Err(self.invalid(at, &format!("route `{name}`: `{path}` must begin with `/`")));
-        }
-        let own_type = section
-            .headers
-            .keys()
-            .any(|name| name.eq_ignore_ascii_case("content-type"));
-        let wrong = match (&section.multipart, &section.json) {
-            (Some(_), Some(_)) => Some("has `json` and `multipart`; keep one of them"),
-            (Some(_), None) if own_type => Some(
-                "has `multipart` and a header `content-type`, which must name the boundary; leave the header out",
-            ),
-            _ => None,
-        };
-        if let Some(wrong) = wrong {
-            return Err(self.invalid(at, &format!("route `{name}` {wrong}")));
-        }
-        let folder = folder_of(self.path);
-        let multipart = match section.multipart {
-            Some(fields) => Some(fields.resolve(&folder, seed).map_err(|(at, message)| {
-                self.invalid(at, &format!("route `{name}`: {message}"))
-            })?),
-            None => None,
-        };
-        let mut page_sizes = section.page_sizes;
-        page_sizes.sort_unstable();
-        page_sizes.dedup();
-        let budget = section.budget.or(default);
-        self.check_budget(at, &name, &budget)?;
-        Ok(RouteSpec {
-            name,
-            method,
-            path,
-            json: section.json,
-            multipart,
-            bearer: section.bearer,
-            headers: section.headers,
-            page_sizes,
-            capture: section.capture,
-            expect: match section.expect {
-                None => Vec::new(),
-                Some(Expect::One(status)) => vec![status],
-                Some(Expect::Several(statuses)) => statuses,
-            },
-            budget,
-        })
-    }
-
-    fn request(
-        &self,
-        at: usize,
-        name: &str,
-        given: [(http::Method, Option<String>); 5],
-    ) -> Result<(http::Method, String), ConfigError> {
-        let mut requests = given
-            .into_iter()
-            .filter_map(|(method, path)| path.map(|path| (method, path)));
-        match (requests.next(), requests.next()) {
-            (Some(request), None) => Ok(request),
-            (None, _) => Err(self.invalid(
-                at,
-                &format!(
-                    "route `{name}` has a budget but no request; add get, post, put, patch or delete = \"/path\""
-                ),
-            )),
-            (Some(_), Some(_)) => {
-                Err(self.invalid(at, &format!("route `{name}` has two requests; keep one")))
-            }
-        }
-    }
-
-    fn check_budget(
-        &self,
-        at: usize,
-        name: &str,
-        budget: &super::BudgetSpec,
-    ) -> Result<(), ConfigError> {
-        let limits = [
-            ("p95_ms", budget.p95_ms),
-            ("p99_ms", budget.p99_ms),
-            ("rows_per_row", budget.rows_per_row),
-            ("bytes_per_row", budget.bytes_per_row),
-            ("database_ms", budget.database_ms),
-            ("growth", budget.growth),
-        ];
-        for (key, limit) in limits {
-            if limit.is_some_and(|limit| !limit.is_finite() || limit < 0.0) {
-                return Err(self.invalid(
-                    at,
-                    &format!("route `{name}`: budget `{key}` must be a number, 0 or more"),
-                ));
-            }
-        }
-        Ok(())
-    }
-
     fn check_names(&self, setup: &[RouteSpec], routes: &[RouteSpec]) -> Result<(), ConfigError> {
         let mut seen = BTreeSet::new();
         for route in setup.iter().chain(routes) {
@@ -415,7 +290,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn invalid(&self, offset: usize, message: &str) -> ConfigError {
+    pub(super) fn invalid(&self, offset: usize, message: &str) -> ConfigError {
         ConfigError::Invalid {
             path: self.name.clone(),
             line: file::line_of(self.text, offset),
