@@ -70,9 +70,9 @@ export function signOut() {
   setSession(null);
 }
 
-/** A token that the service no longer takes. */
-export function sessionEnded() {
-  if (!session) return;
+/** The service no longer takes the token of `asker`. Several requests may hear of it at once. */
+export function sessionEnded(asker = session) {
+  if (!session || session !== asker) return;
   signOut();
   tell('expired');
 }
@@ -128,17 +128,20 @@ async function read(response) {
 }
 
 export async function get(path, options = {}) {
+  const asker = options.anonymous ? null : session;
   const response = await call('GET', path, options);
-  if (response.status === 401 && session && !options.anonymous) {
-    sessionEnded();
-    return read(await call('GET', path, options));
+  if (response.status === 401 && asker) {
+    sessionEnded(asker);
+    // What is shown to everybody is shown now, too.
+    return read(await call('GET', path, { ...options, anonymous: true }));
   }
   return read(response);
 }
 
 export async function send(method, path, body, options = {}) {
+  const asker = options.anonymous ? null : session;
   const response = await call(method, path, { ...options, body });
-  if (response.status === 401 && session && !options.anonymous) sessionEnded();
+  if (response.status === 401 && asker) sessionEnded(asker);
   return read(response);
 }
 

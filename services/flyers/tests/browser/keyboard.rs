@@ -91,7 +91,7 @@ fn every_view_is_named_and_fits_a_phone() {
     let check = "(() => {
       const faults = [];
       const named = (one) => one.getAttribute('aria-label') || one.getAttribute('aria-labelledby') || one.innerText?.trim() || one.labels?.[0]?.innerText.trim();
-      for (const one of document.querySelectorAll('a[href], button, summary, input, textarea, select')) if (!named(one)) faults.push('no name: ' + one.outerHTML.slice(0, 120));
+      for (const one of document.querySelectorAll('a[href], button, summary, input, textarea, select')) if (one.checkVisibility() && !named(one)) faults.push('no name: ' + one.outerHTML.slice(0, 120));
       for (const one of document.images) if (!one.hasAttribute('alt')) faults.push('no alternative: ' + one.src);
       if (document.querySelectorAll('h1').length !== 1) faults.push(document.querySelectorAll('h1').length + ' headings');
       if (document.documentElement.scrollWidth > 390) faults.push('wider than the phone: ' + document.documentElement.scrollWidth);
