@@ -22,6 +22,8 @@ pub(super) struct Jpeg {
     pub(super) orientation: Orientation,
     /// The ICC colour profile.
     pub(super) profile: Option<Vec<u8>>,
+    /// Where the end marker is; what follows it is no part of the picture.
+    pub(super) end: usize,
 }
 
 /// The frame header, and what the scans so far have brought.
@@ -102,6 +104,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Jpeg, ImageError> {
         common: frame.finish(interleaved)?,
         orientation: orientation.unwrap_or(Orientation::NoTransforms),
         profile: Some(profile).filter(|profile| !profile.is_empty()),
+        end: rest.at - 2,
     })
 }
 

@@ -20,9 +20,10 @@ pub(in crate::image) fn decode(
     header: Jpeg,
     _forms: &[Form],
 ) -> Result<Raster, ImageError> {
+    let bytes = fenced(bytes, header.end);
     let rgb = match header.common {
-        true => common(bytes, &header)?,
-        false => rare(bytes)?,
+        true => common(&bytes, &header)?,
+        false => rare(&bytes)?,
     };
     let pixels = RgbImage::from_raw(header.width, header.height, rgb);
     Ok(Raster {
@@ -31,6 +32,22 @@ pub(in crate::image) fn decode(
         orientation: header.orientation,
         profile: header.profile,
     })
+}
+
+/// Both decoders are silent when a scan ends before the last block and make the rest up. So a
+/// fence of ones is put before the end marker: a whole scan ends in front of it (its last byte is
+/// filled up with ones as well), and whoever goes on reads the code of all ones, which no Huffman
+/// table may hold (T.81, annex C) and which ends the decoding.
+fn fenced(bytes: &[u8], end: usize) -> Vec<u8> {
+    const ONES: [u8; 2] = [0xFF, 0x00];
+    // More than the longest code, and more than decoders read ahead.
+    const CODES: usize = 64;
+    let picture = bytes.get(..end).unwrap_or(bytes);
+    let mut fenced = Vec::with_capacity(picture.len() + 2 * CODES + 2);
+    fenced.extend_from_slice(picture);
+    fenced.extend_from_slice(&ONES.repeat(CODES));
+    fenced.extend_from_slice(&[0xFF, 0xD9]);
+    fenced
 }
 
 fn common(bytes: &[u8], header: &Jpeg) -> Result<Vec<u8>, ImageError> {
