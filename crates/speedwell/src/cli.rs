@@ -56,6 +56,10 @@ pub(crate) struct AuditArgs {
     /// Sizes of the data instead of `[data] scales`: 1000,10000 or 1k,10k
     #[arg(long, value_name = "ROWS", value_delimiter = ',', value_parser = scale)]
     scales: Vec<u64>,
+    /// Database instead of `[service] database`: `postgres://user@host/{scratch}` makes one for
+    /// each scale and drops it; the password may stand in PGPASSWORD
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
     /// Simulated users instead of `[load] users`
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     users: Option<u32>,
@@ -84,12 +88,16 @@ pub(crate) struct AuditArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
-    /// Where the database is: sqlite:path/to/file.db
+    /// Where the database is: sqlite:path/to/file.db or postgres://user@host/name; the password
+    /// may stand in PGPASSWORD
     #[arg(long, value_name = "URL")]
     pub(crate) database: String,
     /// How to print the plan
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: Format,
+    /// Print the values from the database that the statement was planned with
+    #[arg(long)]
+    pub(crate) show_values: bool,
     /// The statement; placeholders need no values
     #[arg(value_name = "SQL")]
     pub(crate) sql: String,
@@ -216,6 +224,9 @@ fn override_with(audited: &mut Audited, args: &AuditArgs) {
         audited.data.scales = args.scales.clone();
         audited.data.scales.sort_unstable();
         audited.data.scales.dedup();
+    }
+    if let Some(database) = &args.database {
+        audited.service.database = database.clone();
     }
     if let Some(users) = args.users {
         audited.load.users = users as usize;

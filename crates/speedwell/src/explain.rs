@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use serde_json::json;
-use speedwell_plan::{Certainty, Database, Lint, LintContext, LintKind, lint};
+use speedwell_plan::{Certainty, Database, Lint, LintContext, LintKind, Plan, Sampled, lint};
 use speedwell_sql::{shape, structure};
 
 use crate::{
@@ -15,17 +15,41 @@ use crate::{
 /// Without a second size to compare with, a table of this many rows counts as one that grows.
 const GROWING_ROWS: u64 = 1000;
 
-/// Prints the plan and its lints; the code says whether a lint is more than possible.
+/// A statement with all that the database says of it.
+struct Told {
+    plan: Plan,
+    sampled: Vec<Sampled>,
+    lints: Vec<Lint>,
+    /// Why no index can be suggested.
+    unread: Option<String>,
+}
+
+/// Prints the plans and their lints; the code says whether a lint is more than possible.
 pub(crate) async fn explain(args: &ExplainArgs) -> anyhow::Result<u8> {
-    let mut database = Database::open(&args.database).await?;
-    let plan = database.explain(&args.sql).await?;
+    let told = ask(&args.database, &args.sql).await?;
+    match args.format {
+        Format::Text => print(&text(&told, args.show_values))?,
+        Format::Json => print(&format!("{:#}\n", json(&told, args.show_values)))?,
+    }
+    let likely = |lint: &Lint| lint.certainty == Certainty::Likely;
+    Ok(if told.lints.iter().any(likely) {
+        OVER
+    } else {
+        WITHIN
+    })
+}
+
+async fn ask(address: &str, sql: &str) -> anyhow::Result<Told> {
+    let mut database = Database::open(address).await?;
+    let plan = database.explain(sql).await?;
+    let sampled = database.explain_sampled(sql).await?;
     let schema = database.schema().await?;
     let columns = |table: &str| schema.columns(table);
-    let structure = structure(&args.sql, plan.system, &columns);
+    let structure = structure(sql, plan.system, &columns);
     let lints = lint(&LintContext {
         plan: &plan,
-        sampled: &[],
-        shape: &shape(&args.sql, plan.system),
+        sampled: &sampled,
+        shape: &shape(sql, plan.system),
         structure: structure.as_ref().ok(),
         schema: &schema,
         growing: &|table| {
@@ -33,39 +57,75 @@ pub(crate) async fn explain(args: &ExplainArgs) -> anyhow::Result<u8> {
             rows.is_some_and(|rows| rows >= GROWING_ROWS)
         },
     });
-    match args.format {
-        Format::Text => {
-            let mut text = format!("Plan ({})\n", dialect_name(plan.system));
-            match plan.nodes.is_empty() {
-                true => text.push_str("no table is read\n\n"),
-                false => {
-                    let _ = writeln!(text, "{plan}");
-                }
-            }
-            if let Err(error) = &structure {
-                let _ = writeln!(text, "No index can be suggested: {error}.");
-            }
-            for lint in &lints {
-                text.push_str(&paragraph(lint));
-            }
-            if lints.is_empty() {
-                text.push_str("Nothing is wrong with this plan.\n");
-            }
-            print(&text)?;
-        }
-        Format::Json => {
-            let lints: Vec<_> = lints.iter().map(as_json).collect();
-            let value = json!({
-                "version": 1,
-                "database": dialect_name(plan.system),
-                "plan": plan.to_string(),
-                "lints": lints,
-            });
-            print(&format!("{value:#}\n"))?;
+    Ok(Told {
+        plan,
+        sampled,
+        lints,
+        unread: structure.err().map(|error| error.to_string()),
+    })
+}
+
+fn text(told: &Told, show_values: bool) -> String {
+    let of_any = match told.sampled.is_empty() {
+        true => "",
+        false => ", for any values",
+    };
+    let mut text = format!("Plan ({}{of_any})\n", dialect_name(told.plan.system));
+    match told.plan.nodes.is_empty() {
+        true => text.push_str("no table is read\n\n"),
+        false => {
+            let _ = writeln!(text, "{}", told.plan);
         }
     }
-    let faulty = lints.iter().any(|lint| lint.certainty == Certainty::Likely);
-    Ok(if faulty { OVER } else { WITHIN })
+    let mut shown: Vec<(&Sampled, Vec<String>)> = Vec::new();
+    for sampled in &told.sampled {
+        let label = sampled.label.to_string();
+        let same = |(other, _): &&mut (&Sampled, _)| {
+            !show_values && other.plan.to_string() == sampled.plan.to_string()
+        };
+        match shown.iter_mut().find(same) {
+            Some((_, labels)) => labels.push(label),
+            None => shown.push((sampled, vec![label])),
+        }
+    }
+    for (sampled, labels) in shown {
+        let _ = writeln!(text, "With {} values", labels.join(", "));
+        if show_values {
+            for (number, value) in (1..).zip(sampled.values.reveal()) {
+                let _ = writeln!(text, "  ${number} = {value}");
+            }
+        }
+        let _ = writeln!(text, "{}", sampled.plan);
+    }
+    if let Some(why) = &told.unread {
+        let _ = writeln!(text, "No index can be suggested: {why}.");
+    }
+    for lint in &told.lints {
+        text.push_str(&paragraph(lint));
+    }
+    if told.lints.is_empty() {
+        text.push_str("Nothing is wrong with this plan.\n");
+    }
+    text
+}
+
+fn json(told: &Told, show_values: bool) -> serde_json::Value {
+    let lints: Vec<_> = told.lints.iter().map(as_json).collect();
+    let sampled = told.sampled.iter().map(|sampled| {
+        let values = show_values.then(|| sampled.values.reveal());
+        json!({
+            "label": sampled.label.to_string(),
+            "plan": sampled.plan.to_string(),
+            "values": values,
+        })
+    });
+    json!({
+        "version": 1,
+        "database": dialect_name(told.plan.system),
+        "plan": told.plan.to_string(),
+        "sampled": sampled.collect::<Vec<_>>(),
+        "lints": lints,
+    })
 }
 
 fn paragraph(lint: &Lint) -> String {

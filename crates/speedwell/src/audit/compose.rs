@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use speedwell_load::{Histogram, Outcome, StepOutcome, quantile};
-use speedwell_plan::PlanNode;
+use speedwell_plan::{Operation, Plan, PlanNode};
 use speedwell_sql::{Dialect, Fingerprint, normalize};
 use speedwell_trace::{Finding, Request};
 
@@ -19,7 +19,7 @@ use crate::{
     growth::median,
     report::{
         Bucket, Budget, FindingReport, Latency, LoadReport, ProbeReport, Report, RouteReport,
-        ScaleTime, StatementReport, SuppressedReport, VERSION, Verdict,
+        SampledPlan, ScaleTime, StatementReport, SuppressedReport, VERSION, Verdict,
     },
 };
 
@@ -42,6 +42,11 @@ pub(super) fn compose(measured: &Measured<'_>) -> Report {
     Report {
         version: VERSION,
         service: audited.service.name.clone(),
+        database: measured
+            .scales
+            .last()
+            .map(|at| at.version.clone())
+            .unwrap_or_default(),
         config: audited.file.clone(),
         verdict: routes
             .iter()
@@ -222,7 +227,9 @@ impl Measured<'_> {
                 .filter(|table| table.written)
                 .map(|table| table.name.as_str())
                 .collect();
-            let reads = plan.nodes.iter().any(|node| node.table.is_some());
+            let reads = plan
+                .walk()
+                .any(|node| node.table.is_some() && node.operation != Operation::Write);
             let line = match (written.is_empty(), reads) {
                 (true, _) => plan.summary(),
                 (false, false) => format!("writes {}", written.join(", ")),
@@ -358,6 +365,14 @@ impl Measured<'_> {
                 Ok(plan) => plan.to_string(),
                 Err(reason) => format!("no plan: {}", self.refusal(reason)),
             },
+            sampled: explained
+                .sampled
+                .iter()
+                .map(|sampled| SampledPlan {
+                    label: sampled.label.to_string(),
+                    plan: sampled.plan.to_string(),
+                })
+                .collect(),
             time_ms: self
                 .scales
                 .iter()
@@ -388,6 +403,8 @@ impl Measured<'_> {
         let Some(largest) = self.scales.last() else {
             return warnings;
         };
+        warnings.extend(largest.doubt.clone());
+        warnings.extend(never_analyzed(largest));
         let statements = largest
             .probes
             .iter()
@@ -431,7 +448,7 @@ impl Measured<'_> {
                 continue;
             };
             if let (Ok(small), Ok(large)) = (&before.plan, &after.plan)
-                && !same_plan(&small.nodes, &large.nodes)
+                && flips_to(small, large)
             {
                 flips.push(format!(
                     "The plan of `{}` is `{}` at scale {} and `{}` at scale {}.",
@@ -478,6 +495,47 @@ fn load_warnings(outcome: &Outcome) -> Vec<String> {
         ));
     }
     warnings
+}
+
+/// Large tables of the statements whose values the planner knows nothing of.
+fn never_analyzed(at: &AtScale) -> Option<String> {
+    let mut names: Vec<String> = at.explained.values().flat_map(tables).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.retain(|name| {
+        at.schema.table(name).is_some_and(|table| {
+            table.never_analyzed && table.rows.is_some_and(|rows| rows >= LARGE_ROWS)
+        })
+    });
+    let last = names.pop()?;
+    let all = match names.is_empty() {
+        true => last,
+        false => format!("{} and {last}", names.join(", ")),
+    };
+    Some(format!(
+        "PostgreSQL never analyzed {all}: it plans without knowing their values. End `[data] prepare` with ANALYZE, or say why not."
+    ))
+}
+
+/// A table of fewer rows is planned well enough without statistics.
+const LARGE_ROWS: u64 = 1000;
+
+/// Whether a statement is planned otherwise on more rows. PostgreSQL reads small tables whole
+/// and larger ones by index; there only the other way round is worth a word.
+fn flips_to(small: &Plan, large: &Plan) -> bool {
+    if large.system != Dialect::Postgres {
+        return !same_plan(&small.nodes, &large.nodes);
+    }
+    let scans = |plan: &Plan, table: &Option<String>| {
+        plan.walk()
+            .any(|node| node.operation == Operation::Scan && node.table == *table)
+    };
+    large.walk().any(|node| {
+        node.operation == Operation::Scan
+            && node.table.is_some()
+            && !scans(small, &node.table)
+            && small.walk().any(|before| before.table == node.table)
+    })
 }
 
 fn same_plan(a: &[PlanNode], b: &[PlanNode]) -> bool {

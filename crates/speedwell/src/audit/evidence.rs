@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use speedwell_plan::{Plan, Schema};
+use speedwell_plan::{Plan, Sampled, Schema};
 use speedwell_sql::{Dialect, Fingerprint, Shape, Structure};
 use speedwell_trace::{
     Detectors, Finding, FindingId, FindingKind, Proof, Route, Statement, Suppressed, Thresholds,
@@ -27,6 +27,10 @@ pub(crate) struct AtScale {
     pub(crate) probes: Vec<Probe>,
     pub(crate) explained: BTreeMap<Fingerprint, Explained>,
     pub(crate) schema: Schema,
+    /// Which database it was.
+    pub(crate) version: String,
+    /// Why the service may have used another one.
+    pub(crate) doubt: Option<String>,
 }
 
 /// One distinct statement and what the database says of it.
@@ -38,6 +42,8 @@ pub(crate) struct Explained {
     pub(crate) structure: Option<Structure>,
     /// The plan, or why there is none.
     pub(crate) plan: Result<Plan, String>,
+    /// Its plans with values from the database.
+    pub(crate) sampled: Vec<Sampled>,
 }
 
 /// What all scales together say.

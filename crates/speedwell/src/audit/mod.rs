@@ -1,6 +1,7 @@
 //! An audit: build, prepare, start, probe and explain at each scale, load the largest, judge.
 
 mod compose;
+mod database;
 mod evidence;
 mod judge;
 mod measure;
@@ -21,11 +22,12 @@ use speedwell_load::{
     CancelHandle, Connection, Expect, LoadOptions, Model, Outcome, Rows, Scenario, Session, Step,
     Task, Template,
 };
-use speedwell_plan::Database;
+use speedwell_plan::{Activity, Database, ScratchDatabase};
 use speedwell_sql::{Fingerprint, shape, structure};
 use speedwell_trace::{Dialect, Statement};
 
 use self::{
+    database::Using,
     evidence::{AtScale, Explained},
     probe::{Probe, Target, probe},
     process::{Running, Surroundings},
@@ -95,6 +97,8 @@ pub(crate) enum AuditError {
     NothingAnswered { service: String, failure: String },
     #[error("cannot explain statements: {0}")]
     Explain(String),
+    #[error("cannot make a database for the audit (`{{scratch}}`): {0}")]
+    Scratch(String),
     #[error("cannot load the service: {0}")]
     Load(String),
 }
@@ -113,22 +117,7 @@ pub(crate) async fn audit(
         message,
     })?;
     let routes = selected(audited, &options.only)?;
-    let scheme = audited
-        .service
-        .database
-        .split(':')
-        .next()
-        .unwrap_or_default();
-    if scheme != "sqlite" {
-        let message = format!(
-            "`[service] database` is a `{scheme}` database, which cannot be explained yet; give `sqlite:path`"
-        );
-        return Err(ConfigError::Wrong {
-            path: audited.file.clone(),
-            message,
-        }
-        .into());
-    }
+    database::check(audited)?;
     let home = tempfile::Builder::new()
         .prefix("speedwell-")
         .tempdir()
@@ -143,6 +132,7 @@ pub(crate) async fn audit(
             routes: &routes,
             scale,
             workdir: workdir(home.path(), scale)?,
+            database: database::Given::make(&audited.service, scale).await?,
         };
         scales.push(stage.observe(progress).await?);
         if index + 1 == audited.data.scales.len() {
@@ -154,6 +144,7 @@ pub(crate) async fn audit(
             // The data of one scale can be large, and the next scale does not need it.
             let _ = std::fs::remove_dir_all(&stage.workdir);
         }
+        stage.database.remove().await?;
     }
     let whole = routes.len() == audited.routes.len();
     let evidence = evidence::weigh(audited, &scales, whole);
@@ -231,7 +222,12 @@ async fn build(audited: &Audited, home: &Path, progress: &Progress) -> Result<()
     };
     let _shown = progress.spinner(format!("building {}", audited.service.name));
     let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-    Surroundings::new(&audited.service, home, 0, nowhere)
+    // The database of a scale is not there yet, and a build must not touch another one.
+    let database = match ScratchDatabase::is_asked_for(&audited.service.database) {
+        true => "",
+        false => &audited.service.database,
+    };
+    Surroundings::new(&audited.service, home, 0, nowhere, database)
         .run("build", build)
         .await?;
     Ok(())
@@ -243,6 +239,7 @@ struct Stage<'a> {
     routes: &'a [&'a RouteSpec],
     scale: u64,
     workdir: PathBuf,
+    database: database::Given,
 }
 
 impl Stage<'_> {
@@ -253,6 +250,7 @@ impl Stage<'_> {
             &self.workdir,
             self.scale,
             address,
+            self.database.url(),
         ))
     }
 
@@ -273,6 +271,7 @@ impl Stage<'_> {
             .map_err(|error| AuditError::Receiver(error.to_string()))?;
         let mut surroundings = self.surroundings()?;
         surroundings.otlp = Some(receiver.endpoint());
+        let before = self.activity(&surroundings).await?;
         let mut service = Running::start(&self.audited.service, &surroundings).await?;
         let row = self.rows(&surroundings)?.and_then(|rows| rows.get(0));
         let target = Target {
@@ -294,7 +293,17 @@ impl Stage<'_> {
             return Err(error.into());
         }
         self.check_observed(&probes, &service)?;
-        let (explained, schema) = self.explain(&probes, &surroundings, progress).await?;
+        let mut database = self.open(&surroundings).await?;
+        let after = database.activity().await.map_err(explain_error)?;
+        let (explained, schema) = self.explain(&probes, &mut database, progress).await?;
+        let using = Using {
+            file: self.file(&surroundings),
+            open_files: service.open_files(),
+            activity: before.zip(after),
+            requests: probes.iter().map(|probe| probe.samples.len()).sum(),
+        };
+        let doubt = using.doubt(&explained, &schema);
+        let version = database.version().await.map_err(explain_error)?;
         service.stop().await;
         receiver.shutdown().await;
         Ok(AtScale {
@@ -302,6 +311,8 @@ impl Stage<'_> {
             probes,
             explained,
             schema,
+            version,
+            doubt,
         })
     }
 
@@ -362,7 +373,7 @@ impl Stage<'_> {
     async fn explain(
         &self,
         probes: &[Probe],
-        surroundings: &Surroundings,
+        database: &mut Database,
         progress: &Progress,
     ) -> Result<(BTreeMap<Fingerprint, Explained>, speedwell_plan::Schema), AuditError> {
         let mut distinct: BTreeMap<Fingerprint, &Statement> = BTreeMap::new();
@@ -370,11 +381,7 @@ impl Stage<'_> {
         for statement in requests.flat_map(|sample| &sample.request.statements) {
             distinct.entry(statement.fingerprint).or_insert(statement);
         }
-        let failed = |error: speedwell_plan::ExplainError| AuditError::Explain(error.to_string());
-        let mut database = Database::open(&self.database(surroundings))
-            .await
-            .map_err(failed)?;
-        let schema = database.schema().await.map_err(failed)?;
+        let schema = database.schema().await.map_err(explain_error)?;
         let columns = |table: &str| schema.columns(table);
         let bar = progress.bar(
             format!("explaining at scale {}", self.scale),
@@ -387,6 +394,14 @@ impl Stage<'_> {
                 .explain(&statement.text)
                 .await
                 .map_err(|error| error.to_string());
+            // A statement without a plan has none with values either.
+            let sampled = match &plan {
+                Ok(_) => database
+                    .explain_sampled(&statement.text)
+                    .await
+                    .unwrap_or_default(),
+                Err(_) => Vec::new(),
+            };
             explained.insert(
                 fingerprint,
                 Explained {
@@ -395,10 +410,33 @@ impl Stage<'_> {
                     shape: shape(&statement.text, statement.dialect),
                     structure: structure(&statement.text, statement.dialect, &columns).ok(),
                     plan,
+                    sampled,
                 },
             );
         }
         Ok((explained, schema))
+    }
+
+    async fn open(&self, surroundings: &Surroundings) -> Result<Database, AuditError> {
+        Database::open(&self.database(surroundings))
+            .await
+            .map_err(explain_error)
+    }
+
+    /// Who uses the database before the service is started; a file may not be there yet.
+    async fn activity(&self, surroundings: &Surroundings) -> Result<Option<Activity>, AuditError> {
+        if self.file(surroundings).is_some() {
+            return Ok(None);
+        }
+        let mut database = self.open(surroundings).await?;
+        database.activity().await.map_err(explain_error)
+    }
+
+    /// The file that the database is, if it is one.
+    fn file(&self, surroundings: &Surroundings) -> Option<PathBuf> {
+        let address = self.database(surroundings);
+        let path = address.strip_prefix("sqlite:")?;
+        Some(PathBuf::from(path.split('?').next().unwrap_or(path)))
     }
 
     /// The database's address; a SQLite path that is not absolute counts from the service's folder.
@@ -500,6 +538,10 @@ impl Stage<'_> {
             constants: Vec::new(),
         })
     }
+}
+
+fn explain_error(error: speedwell_plan::ExplainError) -> AuditError {
+    AuditError::Explain(error.to_string())
 }
 
 fn load_options(load: &crate::config::Load) -> LoadOptions {

@@ -114,7 +114,14 @@ pub(crate) struct Surroundings {
 }
 
 impl Surroundings {
-    pub(crate) fn new(service: &Service, workdir: &Path, scale: u64, listen: SocketAddr) -> Self {
+    /// `database`: the address that the service is given; empty to give it none.
+    pub(crate) fn new(
+        service: &Service,
+        workdir: &Path,
+        scale: u64,
+        listen: SocketAddr,
+        database: &str,
+    ) -> Self {
         let mut surroundings = Self {
             directory: service.directory.clone(),
             workdir: workdir.to_owned(),
@@ -124,7 +131,7 @@ impl Surroundings {
             otlp: None,
             env: BTreeMap::new(),
         };
-        surroundings.database = surroundings.fill(&service.database);
+        surroundings.database = surroundings.fill(database);
         surroundings.env = service
             .env
             .iter()
@@ -142,6 +149,15 @@ impl Surroundings {
             .replace("{database}", &self.database)
     }
 
+    /// `line` as [`Self::fill`] makes it, for messages: without a password.
+    fn shown(&self, line: &str) -> String {
+        let shown = Self {
+            database: without_password(&self.database),
+            ..self.clone()
+        };
+        shown.fill(line)
+    }
+
     fn command(&self, line: &str, log: &Path) -> io::Result<Command> {
         let out = File::options().create(true).append(true).open(log)?;
         let mut command = Command::new("sh");
@@ -155,8 +171,11 @@ impl Surroundings {
             .process_group(0)
             .kill_on_drop(true)
             .env("LISTEN", self.listen.to_string())
-            .env("PORT", self.listen.port().to_string())
-            .env("DATABASE_URL", &self.database);
+            .env("PORT", self.listen.port().to_string());
+        match self.database.as_str() {
+            "" => command.env_remove("DATABASE_URL"),
+            database => command.env("DATABASE_URL", database),
+        };
         // What the caller exports for its own telemetry would win over, or leak into, the audit's.
         for inherited in INHERITED {
             command.env_remove(inherited);
@@ -190,7 +209,7 @@ impl Surroundings {
         if status.success() {
             return Ok(());
         }
-        let (command, log) = (self.fill(line), tail(&log));
+        let (command, log) = (self.shown(line), tail(&log));
         Err(match status.code() {
             Some(NOT_FOUND) => ProcessError::NotFound {
                 what,
@@ -281,7 +300,7 @@ impl Running {
             group,
             address: surroundings.listen,
             log,
-            command: surroundings.fill(&service.command),
+            command: surroundings.shown(&service.command),
         };
         running.await_ready(service, surroundings).await?;
         Ok(running)
@@ -347,6 +366,25 @@ impl Running {
         })
     }
 
+    /// Files that the service's processes have open, where the system tells (Linux).
+    pub(crate) fn open_files(&self) -> Vec<PathBuf> {
+        let Some(group) = self.group.pid else {
+            return Vec::new();
+        };
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        processes
+            .map(|entry| entry.path())
+            .filter(|process| group_of(process) == Some(group.as_raw_nonzero().get()))
+            .flat_map(|process| {
+                fs::read_dir(process.join("fd"))
+                    .into_iter()
+                    .flatten()
+                    .flatten()
+            })
+            .filter_map(|file| fs::read_link(file.path()).ok())
+            .collect()
+    }
+
     /// The end of the service's log so far.
     pub(crate) fn log_tail(&self) -> String {
         tail(&self.log)
@@ -374,6 +412,30 @@ pub(crate) fn address_for(service: &Service) -> Result<SocketAddr, ProcessError>
         })
 }
 
+/// The process group of a folder of `/proc`: the third field behind the command's name, which
+/// stands in brackets and may hold anything (proc_pid_stat(5)).
+fn group_of(process: &Path) -> Option<i32> {
+    let stat = fs::read_to_string(process.join("stat")).ok()?;
+    let (_, behind) = stat.rsplit_once(')')?;
+    behind.split_whitespace().nth(2)?.parse().ok()
+}
+
+/// An address without the password in it.
+fn without_password(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else {
+        return address.to_owned();
+    };
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    match authority.rsplit_once('@') {
+        Some((user, host)) => {
+            let user = user.split(':').next().unwrap_or_default();
+            format!("{scheme}://{user}@{host}{path}")
+        }
+        None => address.to_owned(),
+    }
+}
+
 fn tail(log: &Path) -> String {
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
@@ -386,4 +448,30 @@ fn tail(log: &Path) -> String {
         .map(|line| format!("    {line}"))
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        for (address, shown) in [
+            (
+                "postgres://ann:pw@host:5432/db?x=1",
+                "postgres://ann@host:5432/db?x=1",
+            ),
+            ("postgres://ann:p@ss@host/db", "postgres://ann@host/db"),
+            ("postgres://host/db", "postgres://host/db"),
+            ("sqlite:a/b.db", "sqlite:a/b.db"),
+        ] {
+            assert_eq!(without_password(address), shown);
+        }
+    }
+
+    #[test]
+    fn the_group_of_a_process_is_read() {
+        assert!(group_of(Path::new("/proc/self")).is_some_and(|group| group > 0));
+        assert_eq!(group_of(Path::new("/nowhere")), None);
+    }
 }

@@ -15,8 +15,8 @@ pub(crate) use self::{
     html::html,
     model::{
         Bar, Bucket, Budget, Exponents, FindingReport, Growth, Latency, LoadReport, ProbeReport,
-        Report, RouteReport, ScaleTime, StatementReport, SuppressedReport, VERSION, Verdict,
-        Waterfall,
+        Report, RouteReport, SampledPlan, ScaleTime, StatementReport, SuppressedReport, VERSION,
+        Verdict, Waterfall,
     },
     terminal::{Look, terminal},
     wording::thousands,

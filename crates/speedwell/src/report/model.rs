@@ -18,6 +18,9 @@ pub(crate) struct Report {
     /// Version of this format.
     pub(crate) version: u32,
     pub(crate) service: String,
+    /// Name and version of the database; empty in reports of earlier builds.
+    #[serde(default)]
+    pub(crate) database: String,
     /// The configuration file, as the user named it.
     pub(crate) config: String,
     pub(crate) verdict: Verdict,
@@ -285,8 +288,19 @@ pub(crate) struct StatementReport {
     pub(crate) routes: Vec<String>,
     /// The plan as a tree, at the largest scale; why there is none otherwise.
     pub(crate) plan: String,
+    /// Plans with values from the database in place of placeholders, where they were asked for.
+    #[serde(default)]
+    pub(crate) sampled: Vec<SampledPlan>,
     /// Median time at each scale, milliseconds.
     pub(crate) time_ms: Vec<ScaleTime>,
+}
+
+/// A plan of one statement with values from the database, which it does not show.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SampledPlan {
+    /// `hot`: frequent values; `cold`: rare ones; `absent`: values that are not there.
+    pub(crate) label: String,
+    pub(crate) plan: String,
 }
 
 /// Time of one statement at one scale.

@@ -123,6 +123,7 @@ pub(crate) fn sample() -> Report {
     Report {
         version: VERSION,
         service: "shop".to_owned(),
+        database: "SQLite 3.51.3".to_owned(),
         config: "speedwell.toml".to_owned(),
         verdict: Verdict::Over,
         scales: vec![1000, 10_000, 100_000],
@@ -173,6 +174,7 @@ pub(crate) fn sample() -> Report {
                 text: "SELECT id, title FROM flyers WHERE is_active ORDER BY created_at DESC LIMIT $1".to_owned(),
                 routes: vec!["feed".to_owned()],
                 plan: "SCAN flyers USING INDEX flyers_feed".to_owned(),
+                sampled: vec![],
                 time_ms: vec![ScaleTime { scale: 1000, median_ms: 0.4 }, ScaleTime { scale: 100_000, median_ms: 0.5 }],
             },
             StatementReport {
@@ -180,6 +182,7 @@ pub(crate) fn sample() -> Report {
                 text: "SELECT name FROM authors WHERE id = $1".to_owned(),
                 routes: vec!["reviews".to_owned()],
                 plan: "SEARCH authors USING INTEGER PRIMARY KEY (rowid=?)".to_owned(),
+                sampled: vec![],
                 time_ms: vec![],
             },
         ],

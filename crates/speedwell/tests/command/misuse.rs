@@ -160,7 +160,12 @@ fn a_value_that_no_route_captures_is_named_before_anything_runs() {
 #[test]
 fn a_database_that_cannot_be_explained_is_refused_before_anything_runs() {
     let sqlite = "sqlite:{workdir}/faulty.db";
-    audit(&config(&[(sqlite, "postgres://localhost/shop")])).refuses(&["postgres", "sqlite:path"]);
+    audit(&config(&[(sqlite, "mysql://localhost/shop")])).refuses(&[
+        "mysql",
+        "sqlite:path",
+        "postgres://",
+    ]);
+    audit(&config(&[(sqlite, "sqlite:{scratch}")])).refuses(&["{scratch}", "{workdir}"]);
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl Weighing<'_> {
         };
         lint(&LintContext {
             plan,
-            sampled: &[],
+            sampled: &explained.sampled,
             shape: &explained.shape,
             structure: explained.structure.as_ref(),
             schema: &self.largest.schema,
@@ -87,7 +87,10 @@ impl Weighing<'_> {
             .largest
             .explained
             .values()
-            .filter_map(|each| each.plan.as_ref().ok())
+            .flat_map(|each| {
+                let sampled = each.sampled.iter().map(|sampled| &sampled.plan);
+                each.plan.as_ref().ok().into_iter().chain(sampled)
+            })
             .collect();
         for lint in unused_indexes(&self.largest.schema, &plans) {
             let route = Route("*".into());

@@ -90,6 +90,7 @@ pub(super) fn at(scale: u64, probes: Vec<Probe>) -> AtScale {
                 shape: shape(&statement.text, statement.dialect),
                 structure: None,
                 plan: Err("not explained".to_owned()),
+                sampled: Vec::new(),
             },
         );
     }
@@ -106,5 +107,7 @@ pub(super) fn at(scale: u64, probes: Vec<Probe>) -> AtScale {
         probes,
         explained,
         schema,
+        version: "SQLite 3".to_owned(),
+        doubt: None,
     }
 }

@@ -323,6 +323,10 @@ fn statements(report: &Report) -> Markup {
                 summary { code { (first_words(&statement.text)) } " " span.soft { (statement.routes.join(", ")) } }
                 pre { (statement.text) }
                 pre { (statement.plan) }
+                @for sampled in statement.sampled.iter().filter(|sampled| sampled.plan != statement.plan) {
+                    p.soft { "With " (sampled.label) " values:" }
+                    pre { (sampled.plan) }
+                }
                 p.soft {
                     "Median time: "
                     @for (index, time) in statement.time_ms.iter().enumerate() {
