@@ -6,5 +6,6 @@ mod arrows;
 mod faulty;
 mod interrupt;
 mod misuse;
+mod postgres;
 mod support;
 mod uploads;
