@@ -51,7 +51,12 @@ impl Change {
             let entry = self.entry(path);
             self.storage.rename(entry, path.clone(), "move back")
         };
-        first_error(each(&self.paths, back).await)
+        first_error(each(&self.paths, back).await)?;
+        if let Some(folder) = &self.storage.folder {
+            let emptied = self.paths.iter().map(|path| self.entry(path));
+            emptied.for_each(|entry| folder.prune(&entry));
+        }
+        Ok(())
     }
 
     /// Deletes the files that were written, then their markers.

@@ -48,7 +48,7 @@ mod recover;
 mod store;
 mod url;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -74,13 +74,21 @@ const AT_ONCE: u64 = 1 << 20;
 #[derive(Debug, Clone)]
 pub struct Storage(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     store: Arc<dyn ObjectStore>,
     folder: Option<Folder>,
     operations: Operations,
     /// How old an entry must be when it is not known whether its operation has ended.
     surely_ended: Duration,
+}
+
+/// Without the store, which holds credentials.
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Storage")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A file as it is sent.

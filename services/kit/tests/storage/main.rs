@@ -1,0 +1,5 @@
+//! Files over HTTP, from a folder and from a bucket.
+
+mod bucket;
+mod media;
+mod url;
