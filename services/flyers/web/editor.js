@@ -43,7 +43,7 @@ function editor({ signal, go, back }, id) {
         place.replaceChildren(state('lock', 'This is not your flyer', 'Only the person who put it up can change it.', link(`/flyers/${id}`, 'button primary', 'See the flyer')));
         return;
       }
-      form = flyerForm({ flyer, categories, go, signal, again: load });
+      form = flyerForm({ flyer: flyer && withImageIds(flyer), categories, go, signal, again: load });
       place.replaceChildren(form.node);
     } catch (error) {
       if (signal.aborted) return;
@@ -54,6 +54,12 @@ function editor({ signal, go, back }, id) {
   }
 
   return { node, title, focus: heading, ready: load(), guard: () => form?.dirty() ?? false };
+}
+
+/** Ids are what an edit calls pictures by; only the owner is told them, beside the pictures. */
+function withImageIds(flyer) {
+  const ids = new Map(flyer.editable?.images?.map(({ id, order }) => [order, id]));
+  return { ...flyer, images: flyer.images.map((image) => ({ id: ids.get(image.order), ...image })) };
 }
 
 function flyerForm({ flyer, categories, go, again }) {
