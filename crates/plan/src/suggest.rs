@@ -42,6 +42,24 @@ pub fn suggest(structure: &Structure, table: &str, schema: &Schema) -> Option<In
     Some(wanted.suggestion(table))
 }
 
+/// Whether each search of the table is served by an index, a partial one included if the
+/// statement's own constants are what its condition is about: PostgreSQL then sees that it
+/// matches, however it is written.
+pub(crate) fn is_served(structure: &Structure, table: &str, schema: &Schema) -> bool {
+    let Some(table) = schema.table(table) else {
+        return false;
+    };
+    let by_partial = |wanted: &Wanted| {
+        let indexes = table.indexes.iter();
+        indexes
+            .filter(|index| index.partial.is_some())
+            .any(|index| wanted.begins_partial(index, table, structure))
+    };
+    searches(structure, table)
+        .iter()
+        .all(|wanted| wanted.is_served(table) || by_partial(wanted))
+}
+
 /// What each query block wants of the table; of one whose order is served already, the range too.
 fn searches(structure: &Structure, table: &Table) -> Vec<Wanted> {
     let own = |name: &str| name.eq_ignore_ascii_case(&table.name);
@@ -195,6 +213,38 @@ impl Wanted {
                 })
         };
         equal && (follows(false) || follows(true))
+    }
+
+    /// Whether the index begins with what is left to want once its condition is met.
+    fn begins_partial(&self, index: &Index, table: &Table, structure: &Structure) -> bool {
+        let condition = index.partial.as_deref().unwrap_or_default();
+        let names: Vec<String> = crate::statement::tokens(condition)
+            .iter()
+            .filter_map(|token| token.name())
+            .filter(|name| position(table, name).is_some())
+            .collect();
+        let is_constant = |name: &String| {
+            structure.predicates.iter().any(|predicate| {
+                predicate.table.eq_ignore_ascii_case(&table.name)
+                    && predicate.column == *name
+                    && matches!(predicate.operand, Operand::Literal(_))
+            })
+        };
+        let rest = Self {
+            equal: self
+                .equal
+                .iter()
+                .filter(|name| !names.contains(name))
+                .cloned()
+                .collect(),
+            sorted: self.sorted.clone(),
+            range: self.range.clone(),
+        };
+        let whole = Index {
+            partial: None,
+            ..index.clone()
+        };
+        !names.is_empty() && names.iter().all(is_constant) && rest.begins(&whole)
     }
 
     fn suggestion(&self, table: &Table) -> IndexSuggestion {

@@ -789,3 +789,34 @@ async fn a_scratch_database_is_made_and_dropped_with_everybody_in_it() {
     scratch.remove().await.unwrap();
     assert!(!exists().await);
 }
+
+#[tokio::test]
+async fn a_partial_index_that_the_constants_match_is_not_suggested_again() {
+    let mut scratch = Scratch::new().await;
+    let mut writer = scratch.writer().await;
+    sqlx::raw_sql(
+        "CREATE INDEX flyers_live ON flyers (creator_id, created_at DESC) WHERE is_active; ANALYZE",
+    )
+    .execute(&mut writer)
+    .await
+    .unwrap();
+    scratch.schema = scratch.database.schema().await.unwrap();
+    let page = "SELECT id FROM flyers WHERE creator_id = $1 AND is_active
+                ORDER BY created_at DESC LIMIT 20";
+    scratch.assert_healthy(page).await;
+    // A parameter may be false.
+    let parameter = page.replace("is_active", "is_active = $2");
+    let plan = scratch.plan(&parameter).await;
+    assert!(!plan.summary().contains("flyers_live"), "{plan}");
+}
+
+#[tokio::test]
+async fn a_hash_join_that_beats_an_index_is_healthy() {
+    let mut scratch = Scratch::new().await;
+    let sql = "SELECT f.title, u.name FROM flyers f JOIN users u ON u.id = f.creator_id
+               WHERE f.is_active = true";
+    let plan = scratch.plan(sql).await;
+    assert!(plan.to_string().contains("Hash Join"), "{plan}");
+    let lints = scratch.lints(sql).await;
+    assert!(lints.iter().all(|lint| lint.table != "users"), "{lints:#?}");
+}

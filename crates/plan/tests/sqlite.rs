@@ -838,3 +838,41 @@ async fn every_placeholder_style_reaches_the_database() {
         );
     }
 }
+
+#[tokio::test]
+async fn values_are_bound_where_they_change_a_plan() {
+    let mut scratch = Scratch::new().await;
+    let mut writer = writer(&scratch.folder).await;
+    sqlx::raw_sql(
+        "CREATE INDEX users_name ON users (name COLLATE NOCASE);
+         UPDATE users SET name = 'Name ' || id",
+    )
+    .execute(&mut writer)
+    .await
+    .unwrap();
+    let sql = "SELECT id FROM users WHERE name LIKE ? LIMIT ?";
+    assert_eq!(scratch.plan(sql).await.summary(), "users scanned");
+    let sampled = scratch.database.explain_sampled(sql).await.unwrap();
+    assert!(!sampled.is_empty());
+    for each in &sampled {
+        assert_eq!(each.plan.summary(), "users by users_name", "{each:?}");
+        assert!(!format!("{each:?}").contains("Nam"), "{each:?}");
+    }
+    assert_eq!(sampled[0].values.reveal(), ["'Nam%'", "20"]);
+    let of_key = "SELECT name FROM users WHERE id = $1";
+    assert!(
+        scratch
+            .database
+            .explain_sampled(of_key)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    sqlx::raw_sql("ANALYZE").execute(&mut writer).await.unwrap();
+    let sampled = scratch.database.explain_sampled(of_key).await.unwrap();
+    assert_eq!(
+        sampled.len(),
+        3,
+        "values matter once ANALYZE has left samples"
+    );
+}

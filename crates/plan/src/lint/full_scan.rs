@@ -6,7 +6,7 @@ use super::{
     Certainty, Fault, LintContext, LintKind,
     access::{Access, accesses},
 };
-use crate::{Operation, PlanNode, suggest};
+use crate::{Operation, PlanNode, Table, suggest};
 
 /// The step that reads the whole table.
 pub(super) struct FullScan {
@@ -100,6 +100,10 @@ fn of_postgres(context: &LintContext<'_>, access: Access<'_>, table: &str) -> Op
             (kept.is_some_and(|kept| kept < RARE)).then_some(Certainty::Possible)
         }
         Operation::IndexWalk if node.covering => Some(Certainty::Possible),
+        // Joined by hashing, where an index is there and more rows than it is good for are wanted.
+        Operation::Scan if node.filter.is_none() && !repeated && has_join_index(context, table) => {
+            None
+        }
         // The whole table was asked for, in an order or for a join.
         Operation::IndexWalk | Operation::Scan if node.filter.is_none() && !repeated => {
             Some(Certainty::Possible)
@@ -136,11 +140,40 @@ fn kept(context: &LintContext<'_>, node: &PlanNode, table: &str) -> Option<f64> 
     Some(node.estimate?.rows / (rows.max(1) as f64))
 }
 
+/// Whether an index begins with a column that the statement joins the table by.
+fn has_join_index(context: &LintContext<'_>, table: &str) -> bool {
+    let (Some(structure), Some(table)) = (context.structure, context.schema.table(table)) else {
+        return false;
+    };
+    structure.predicates.iter().any(|predicate| {
+        predicate.table.eq_ignore_ascii_case(&table.name)
+            && matches!(predicate.comparison, Comparison::Equal | Comparison::In)
+            && begins_index(table, &predicate.column, true)
+    })
+}
+
+/// Whether an index of the table begins with the column. `ordered`: whether it must be sorted.
+fn begins_index(table: &Table, column: &str, ordered: bool) -> bool {
+    table.indexes.iter().any(|index| {
+        let first = index.columns.first();
+        index.is_ordered() == ordered
+            && index.valid
+            && first.is_some_and(|first| first.name.eq_ignore_ascii_case(column))
+    })
+}
+
 /// Whether there is an index for what the statement compares.
 fn is_served(context: &LintContext<'_>, table: &str) -> bool {
     let Some(structure) = context.structure else {
         return false;
     };
+    // Indexes on parts of texts serve what no sorted one does.
+    let by_parts = context.schema.table(table).is_some_and(|table| {
+        structure.predicates.iter().any(|predicate| {
+            predicate.table.eq_ignore_ascii_case(&table.name)
+                && begins_index(table, &predicate.column, false)
+        })
+    });
     let compared = structure.predicates.iter().any(|predicate| {
         predicate.table.eq_ignore_ascii_case(table)
             && matches!(
@@ -148,7 +181,7 @@ fn is_served(context: &LintContext<'_>, table: &str) -> bool {
                 Comparison::Equal | Comparison::In | Comparison::Range | Comparison::IsNull
             )
     });
-    compared && suggest(structure, table, context.schema).is_none()
+    by_parts || compared && suggest(structure, table, context.schema).is_none()
 }
 
 fn ordered_by_key(context: &LintContext<'_>, node: &PlanNode) -> bool {

@@ -11,9 +11,12 @@ mod unbounded_sort;
 mod unused_index;
 
 use serde::Serialize;
-use speedwell_sql::{Shape, Structure};
+use speedwell_sql::{Dialect, Operand, Shape, Structure};
 
-use crate::{IndexSuggestion, Label, Plan, Sampled, Schema, Table, suggest};
+use crate::{
+    IndexSuggestion, Label, Plan, Sampled, Schema, Table,
+    suggest::{is_served, suggest},
+};
 
 pub use unused_index::unused_indexes;
 
@@ -135,17 +138,15 @@ fn weigh(lint: &mut Lint, sampled: &[(Label, Vec<Lint>)]) {
         }
         (_, []) => {}
         (with, without) => {
-            let surest = with
+            let likely = with
                 .iter()
                 .flat_map(|(_, lints)| lints)
-                .filter(|other| is_same(other, lint))
-                .map(|other| other.certainty)
-                .max();
-            lint.certainty = lint.certainty.max(surest.unwrap_or(Certainty::Possible));
-            // What the rarest values alone bring about is not what a service usually does.
-            if with.iter().all(|(label, _)| *label == Label::Absent) {
-                lint.certainty = Certainty::Possible;
-            }
+                .any(|other| is_same(other, lint) && other.certainty == Certainty::Likely);
+            // The planner does otherwise for as many values: it may well be right for these.
+            lint.certainty = match likely && with.len() > without.len() {
+                true => Certainty::Likely,
+                false => Certainty::Possible,
+            };
             lint.evidence.push(format!(
                 "With values from the database the planner does so for some ({}) and not for others ({}).",
                 names(with),
@@ -235,6 +236,10 @@ impl LintContext<'_> {
             evidence,
             suggestion: self
                 .structure
+                .filter(|structure| {
+                    self.plan.system != Dialect::Postgres
+                        || !is_served(structure, fault.table(), self.schema)
+                })
                 .and_then(|structure| suggest(structure, fault.table(), self.schema)),
         }
     }
@@ -244,6 +249,7 @@ impl LintContext<'_> {
         let Some(structure) = self.structure else {
             return Vec::new();
         };
+        let postgres = self.plan.system == Dialect::Postgres;
         let mentions = |condition: &str| {
             crate::statement::tokens(condition)
                 .iter()
@@ -252,6 +258,7 @@ impl LintContext<'_> {
                     structure.predicates.iter().any(|predicate| {
                         predicate.table.eq_ignore_ascii_case(&table.name)
                             && predicate.column.eq_ignore_ascii_case(&name)
+                            && (!postgres || predicate.operand == Operand::Placeholder)
                     })
                 })
         };
@@ -266,12 +273,17 @@ impl LintContext<'_> {
             .filter(|index| !used(&index.name))
             .filter_map(|index| Some((index, index.partial.as_ref()?)))
             .filter(|(_, condition)| mentions(condition))
-            .map(|(index, condition)| {
-                format!(
+            .map(|(index, condition)| match postgres {
+                true => format!(
+                    "Index {} holds only rows WHERE {condition}: a plan for any values cannot use \
+                     it, because a parameter may have another one.",
+                    index.name
+                ),
+                false => format!(
                     "Index {} holds only rows WHERE {condition}, and is used only by statements \
                      that say exactly that: a parameter or another way to write it does not match.",
                     index.name
-                )
+                ),
             })
             .collect()
     }

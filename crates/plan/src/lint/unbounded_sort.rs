@@ -6,7 +6,7 @@ use super::{
     Certainty, Fault, LintContext, LintKind,
     reach::{Reach, flat, reach},
 };
-use crate::{JoinMethod, Operation, PlanNode, SortReason, suggest};
+use crate::{JoinMethod, Operation, PlanNode, SortReason, suggest::is_served};
 
 /// The sort, and the table whose rows it sorts.
 pub(super) struct UnboundedSort {
@@ -119,7 +119,7 @@ fn is_ordered_by_index(context: &LintContext<'_>, table: &str) -> bool {
     context.structure.is_some_and(|structure| {
         !structure.order.is_empty()
             && structure.order.iter().all(|column| own(&column.table))
-            && suggest(structure, table, context.schema).is_none()
+            && is_served(structure, table, context.schema)
     })
 }
 

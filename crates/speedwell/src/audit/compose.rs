@@ -419,7 +419,8 @@ impl Measured<'_> {
                     .to_owned(),
             );
         }
-        for explained in largest.explained.values() {
+        let explainable = largest.explained.values().filter(|each| each.has_plan());
+        for explained in explainable {
             if let Err(reason) = &explained.plan {
                 let text = self.shown(&explained.text, explained.dialect);
                 let start: String = text.chars().take(80).collect();

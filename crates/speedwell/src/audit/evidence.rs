@@ -13,7 +13,7 @@ use std::{
 };
 
 use speedwell_plan::{Plan, Sampled, Schema};
-use speedwell_sql::{Dialect, Fingerprint, Shape, Structure};
+use speedwell_sql::{Dialect, Fingerprint, Kind, Shape, Structure};
 use speedwell_trace::{
     Detectors, Finding, FindingId, FindingKind, Proof, Route, Statement, Suppressed, Thresholds,
 };
@@ -44,6 +44,13 @@ pub(crate) struct Explained {
     pub(crate) plan: Result<Plan, String>,
     /// Its plans with values from the database.
     pub(crate) sampled: Vec<Sampled>,
+}
+
+impl Explained {
+    /// Whether a database could have a plan for it: not for the end of a transaction.
+    pub(crate) fn has_plan(&self) -> bool {
+        self.shape.kind != Kind::Transaction
+    }
 }
 
 /// What all scales together say.
@@ -156,7 +163,7 @@ impl Weighing<'_> {
                 .largest
                 .explained
                 .values()
-                .all(|each| each.plan.is_ok())
+                .all(|each| each.plan.is_ok() || !each.has_plan())
     }
 
     /// Keeps the strongest of several sightings of one finding.
