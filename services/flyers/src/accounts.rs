@@ -37,6 +37,8 @@ WHERE u.email = $1";
 
 const EMAIL_LONGEST: usize = 254;
 const NAME_LONGEST: usize = 50;
+/// What [`is_name`] demands.
+pub(crate) const NAME_RULE: &str = "must have 1 to 50 characters, no < or >, no control characters";
 /// Argon2 takes any length; a megabyte of password is an attack on the hasher.
 const PASSWORD_LONGEST: usize = 256;
 
@@ -190,10 +192,7 @@ fn check(new: Register) -> Result<Applicant, Problem> {
     }
     let name = match new.name {
         Some(name) if !is_name(name.trim()) => {
-            wrong(
-                "name",
-                "must have 1 to 50 characters, no < or >, no control characters",
-            );
+            wrong("name", NAME_RULE);
             name
         }
         Some(name) => name.trim().to_owned(),
@@ -213,7 +212,8 @@ fn check(new: Register) -> Result<Applicant, Problem> {
     }
 }
 
-fn is_name(text: &str) -> bool {
+/// A name that can be shown to others as it is.
+pub(crate) fn is_name(text: &str) -> bool {
     (1..=NAME_LONGEST).contains(&text.chars().count())
         && !text.contains(|c: char| c.is_control() || c == '<' || c == '>')
 }
