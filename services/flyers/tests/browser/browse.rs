@@ -254,7 +254,9 @@ fn from_a_card_to_the_flyer_to_its_creator_and_back_to_the_same_place() {
     page.wait(&format!("(() => {{ const box = document.querySelector('[data-flyer=\"{wanted}\"]').getBoundingClientRect(); return box.top < innerHeight && box.bottom > 0; }})()"));
     let again = site.take_requests();
     assert!(
-        !again.iter().any(|line| line.contains("/feed/") && line.ends_with("cursor=")),
+        !again
+            .iter()
+            .any(|line| line.contains("/feed/") && line.ends_with("cursor=")),
         "{again:?}"
     );
     browser.expect_no_faults();

@@ -164,14 +164,48 @@ impl Site {
         }
     }
 
-    /// A flyer without pictures.
+    /// A flyer with one small picture.
     pub(crate) fn flyer(&self, person: &Person, title: &str, category: &str, address: &str) -> i64 {
-        let body = json!({ "title": title, "caption": format!("About {title}."), "category_tags": [category], "location_address": address });
-        let (status, json) = self.call(Some(person), "POST", "/api/v1/flyers/", &body);
-        assert_eq!(status, 201, "{json}");
+        let fields = [
+            ("title", title),
+            ("caption", &format!("About {title}.")),
+            ("category_tags", category),
+            ("location_address", address),
+        ];
+        let mut body = Vec::new();
+        for (name, value) in fields {
+            body.extend_from_slice(
+                format!(
+                    "--part\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+                )
+                .as_bytes(),
+            );
+        }
+        body.extend_from_slice(
+            b"--part\r\ncontent-disposition: form-data; name=\"image_1\"; filename=\"a.png\"\r\n\r\n",
+        );
+        body.extend_from_slice(PNG);
+        body.extend_from_slice(b"\r\n--part--\r\n");
+        let mut answer = self
+            .agent
+            .post(format!("{}/api/v1/flyers/", self.origin))
+            .header("authorization", format!("Bearer {}", person.token))
+            .header("content-type", "multipart/form-data; boundary=part")
+            .send(&body[..])
+            .unwrap();
+        let text = answer.body_mut().read_to_string().unwrap();
+        assert_eq!(answer.status().as_u16(), 201, "{text}");
+        let json: Value = serde_json::from_str(&text).unwrap();
         json["id"].as_i64().unwrap()
     }
 }
+
+/// A picture of 4 by 5 pixels.
+const PNG: &[u8] = b"\
+    \x89\x50\x4e\x47\x0d\x0a\x1a\x0a\x00\x00\x00\x0d\x49\x48\x44\x52\x00\x00\x00\x04\
+    \x00\x00\x00\x05\x08\x02\x00\x00\x00\xed\xcf\xda\x8c\x00\x00\x00\x10\x49\x44\x41\
+    \x54\x78\xda\x63\x38\x64\x2e\x05\x47\x0c\x64\x70\x00\xc7\xbd\x15\x7d\x13\x9e\x8d\
+    \x26\x00\x00\x00\x00\x49\x45\x4e\x44\xae\x42\x60\x82";
 
 fn environment(folder: &std::path::Path) -> impl Fn(&str) -> Option<String> + use<> {
     let database = format!("sqlite:{}", folder.join("flyers.db").display());
