@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::FromRef,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use service_kit::{
     config::Config, database::Database, forwarded, image::Images, login::LoginLimiter,
@@ -16,7 +16,7 @@ use utoipa::OpenApi as _;
 use crate::{
     accounts,
     categories::{self, Categories},
-    feed, flyer,
+    favorites, feed, flyer, follows,
     geocoder::Geocoder,
     surroundings::Surroundings,
     users,
@@ -33,6 +33,7 @@ pub struct State {
     pub(crate) geocoder: Arc<dyn Geocoder>,
     pub(crate) storage: Storage,
     pub(crate) images: Images,
+    pub(crate) radius: feed::DefaultRadius,
 }
 
 /// The service cannot be put together.
@@ -59,12 +60,28 @@ impl FromRef<State> for Tokens {
         accounts::register,
         accounts::login,
         feed::main_feed,
+        feed::favorites,
+        feed::following,
+        favorites::add,
+        favorites::remove,
+        follows::add,
+        follows::remove,
+        follows::status,
         flyer::create,
         flyer::detail,
+        flyer::change,
+        flyer::replace,
+        flyer::delete,
         users::user,
         users::profile,
         users::flyers_of_user,
         users::own_flyers,
+        users::own_profile,
+        users::change_profile,
+        users::put_picture,
+        users::remove_picture,
+        users::privacy,
+        users::change_privacy,
         categories::list,
     ),
     components(schemas(service_kit::problem::ProblemBody)),
@@ -98,6 +115,7 @@ pub async fn build_with(
         geocoder,
         storage,
         images,
+        radius,
     } = surroundings;
     let state = State {
         tokens: Tokens::new(&config.jwt_secret, config.token_lifetime),
@@ -107,6 +125,7 @@ pub async fn build_with(
         geocoder,
         storage: storage.clone(),
         images,
+        radius,
         database: database.clone(),
     };
     let api = ApiRoutes::default()
@@ -114,8 +133,33 @@ pub async fn build_with(
         .route("/auth/login/", post(accounts::login))
         .route("/flyers/feed/", get(feed::main_feed))
         .route("/flyers/", get(feed::main_feed).post(flyer::create))
-        .route("/flyers/{id}/", get(flyer::detail))
+        .route("/favorites/", post(favorites::add))
+        .route("/favorites/{flyer_id}/", delete(favorites::remove))
+        .route("/favorites/feed/", get(feed::favorites))
+        .route("/follows/", post(follows::add))
+        .route("/follows/{user_id}/", delete(follows::remove))
+        .route("/follows/status/", get(follows::status))
+        .route("/following/feed/", get(feed::following))
+        .route(
+            "/flyers/{id}/",
+            get(flyer::detail)
+                .patch(flyer::change)
+                .put(flyer::replace)
+                .delete(flyer::delete),
+        )
         .route("/users/me/flyers/", get(users::own_flyers))
+        .route(
+            "/users/me/profile/",
+            get(users::own_profile).patch(users::change_profile),
+        )
+        .route(
+            "/users/me/profile/picture/",
+            post(users::put_picture).delete(users::remove_picture),
+        )
+        .route(
+            "/users/me/privacy-settings/",
+            get(users::privacy).patch(users::change_privacy),
+        )
         .route("/users/{id}/", get(users::user))
         .route("/users/{id}/profile/", get(users::profile))
         .route("/users/{id}/flyers/", get(users::flyers_of_user))

@@ -34,6 +34,12 @@ impl Validity {
             Status::Active
         }
     }
+
+    /// Whether it counts as turned on: what has expired was turned off at that moment, whether
+    /// or not somebody has come by to note it.
+    pub(crate) fn is_active_at(self, now: DateTime<Utc>) -> bool {
+        self.is_active && now < self.expiration
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,11 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use flyers::{MIGRATIONS, app, seed, surroundings::Surroundings};
+use flyers::{
+    MIGRATIONS, app, seed,
+    surroundings::Surroundings,
+    sweep::{self, Housekeeping},
+};
 use service_kit::{config::Config, database::Database, server, telemetry};
 
 /// Flyers on a wall near you.
@@ -79,15 +83,24 @@ async fn carry_out(config: &Config, command: Command) -> anyhow::Result<()> {
 }
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
-    let surroundings = Surroundings::from_env(|name| std::env::var(name).ok())?;
+    let variable = |name: &str| std::env::var(name).ok();
+    let sweep_every = sweep::interval_from_env(variable)?;
     let listener = server::listen(config).await?;
+    let surroundings = Surroundings::from_env(variable)?;
     let stop = server::stop_signal()?;
     let database = Database::open(&config.database, config.connections).await?;
     database.migrate(MIGRATIONS).await?;
+    let storage = surroundings.storage.clone();
+    sweep::recover(&database, &storage).await?;
     if config.jwt_secret_is_random {
         tracing::warn!("JWT_SECRET is not set: tokens are valid until this process ends");
     }
     let app = app::build_with(config, database.clone(), surroundings).await?;
+    let housekeeping = Housekeeping::start(database.clone(), storage, sweep_every);
+    let stop = async move {
+        stop.await;
+        housekeeping.end().await;
+    };
     tracing::info!(address = %config.listen, database = %config.database, "listening");
     server::serve(listener, app, database, stop).await?;
     Ok(())

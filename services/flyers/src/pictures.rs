@@ -1,13 +1,139 @@
-//! Where pictures are found, and the picture of those who have none.
+//! Pictures: what uploads are made into, where they are found, and the picture of those who
+//! have none.
+//!
+//! An upload becomes `<folder>/<uuid>/<hash of its content>.jpg` with its smaller version
+//! `…_300.jpg` or `…_128.jpg` beside it; a row names the first. The folder of each upload is new,
+//! so that a path is never used twice. Pictures under `samples/` are different: seeded rows
+//! share them, and they are never deleted.
+
+use std::collections::HashSet;
 
 use axum::{Router, http::header, response::IntoResponse, routing::get};
-use service_kit::storage::{Storage, media};
+use bytes::Bytes;
+use service_kit::{
+    database::{Database, Text, query},
+    image::{Form, ImageError, Images},
+    storage::{Storage, media},
+};
+use uuid::Uuid;
 
 const DEFAULT_AVATAR: &str = concat!(
     r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 128 128" width="128" height="128">"##,
     r##"<rect width="128" height="128" fill="#d8dee9"/><circle cx="64" cy="50" r="24" fill="#8893a7"/>"##,
     r##"<path d="M16 128a48 44 0 0 1 96 0z" fill="#8893a7"/></svg>"##
 );
+
+/// Where pictures are that many rows share.
+pub(crate) const SAMPLES: &str = "samples/";
+
+/// What a flyer's picture is made into.
+pub(crate) const OF_FLYER: &[Form] = &[
+    Form {
+        suffix: "",
+        max_width: 2048,
+        max_height: 2048,
+    },
+    Form {
+        suffix: "_300",
+        max_width: 300,
+        max_height: 300,
+    },
+];
+
+/// Rows that name any of these pictures.
+pub(crate) const NAMED: Text = Text {
+    sqlite: "
+SELECT i.path
+FROM json_each($1) AS wanted
+CROSS JOIN flyer_images AS i
+WHERE i.path = wanted.value
+UNION ALL
+SELECT p.profile_picture
+FROM json_each($1) AS wanted
+CROSS JOIN profiles AS p
+WHERE p.profile_picture = wanted.value",
+    postgres: "
+SELECT i.path
+FROM flyer_images AS i
+WHERE i.path = ANY($1)
+UNION ALL
+SELECT p.profile_picture
+FROM profiles AS p
+WHERE p.profile_picture = ANY($1)",
+};
+
+/// A picture that is ready to be stored.
+pub(crate) struct Made {
+    /// What a row names.
+    pub(crate) path: String,
+    /// All of its files.
+    pub(crate) files: Vec<(String, Bytes)>,
+}
+
+/// Makes an upload into files below `folder`.
+///
+/// # Errors
+/// Those of [`Images::process`].
+pub(crate) async fn make(
+    images: &Images,
+    upload: Bytes,
+    forms: &'static [Form],
+    folder: &str,
+) -> Result<Made, ImageError> {
+    let pictures = images.process(upload, forms).await?;
+    let hash = match pictures.first() {
+        Some(main) => main.content_hash(),
+        None => return Err(ImageError::Internal),
+    };
+    let name = format!("{folder}/{}/{hash}", Uuid::new_v4());
+    let files = forms.iter().zip(pictures);
+    Ok(Made {
+        path: format!("{name}.jpg"),
+        files: files
+            .map(|(form, picture)| (format!("{name}{}.jpg", form.suffix), picture.bytes))
+            .collect(),
+    })
+}
+
+/// The files that go with a row's path, if they are the row's own.
+pub(crate) fn own_files(path: &str, forms: &'static [Form]) -> Vec<String> {
+    let Some(name) = path.strip_suffix(".jpg") else {
+        return Vec::new();
+    };
+    if path.starts_with(SAMPLES) {
+        return Vec::new();
+    }
+    let files = forms.iter();
+    files
+        .map(|form| format!("{name}{}.jpg", form.suffix))
+        .collect()
+}
+
+/// Which of these files a row names, itself or by the picture that they are a version of: what
+/// [`Storage::recover`] asks.
+///
+/// # Errors
+/// The database fails.
+pub async fn referenced(
+    database: &Database,
+    files: Vec<String>,
+) -> Result<HashSet<String>, sqlx::Error> {
+    let mains: Vec<String> = files.iter().map(|file| main_of(file)).collect();
+    let named: Vec<(String,)> = query(NAMED).bind(mains).fetch_all(database.read()).await?;
+    let named: HashSet<String> = named.into_iter().map(|(path,)| path).collect();
+    let is_named = |file: &String| named.contains(&main_of(file));
+    Ok(files.into_iter().filter(is_named).collect())
+}
+
+/// The picture that a file is a version of.
+fn main_of(file: &str) -> String {
+    let name = file.strip_suffix(".jpg").unwrap_or(file);
+    let name = ["_300", "_128"]
+        .iter()
+        .find_map(|suffix| name.strip_suffix(suffix))
+        .unwrap_or(name);
+    format!("{name}.jpg")
+}
 
 /// The paths under `/media/`.
 pub(crate) fn routes(storage: Storage) -> Router {

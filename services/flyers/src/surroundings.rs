@@ -1,5 +1,5 @@
 //! What the service stands in beside its database: an address book, a place for files, threads
-//! for pictures.
+//! for pictures, a reach.
 
 use std::sync::Arc;
 
@@ -9,7 +9,10 @@ use service_kit::{
     storage::{Storage, StorageError, StorageUrl},
 };
 
-use crate::geocoder::{self, Geocoder};
+use crate::{
+    feed::DefaultRadius,
+    geocoder::{self, Geocoder},
+};
 
 /// Where files are unless `OBJECT_STORE_URL` says otherwise: beside the default database.
 const DEFAULT_STORE: &str = "data/flyers-media";
@@ -23,6 +26,8 @@ pub struct Surroundings {
     pub storage: Storage,
     /// Makes the pictures.
     pub images: Images,
+    /// How far "near me" reaches.
+    pub radius: DefaultRadius,
 }
 
 /// Why the surroundings are not as the environment says.
@@ -45,7 +50,8 @@ fn reason_of(error: &StorageError) -> String {
 }
 
 impl Surroundings {
-    /// As the environment says: `GEOCODER` and what belongs to it, `OBJECT_STORE_URL`.
+    /// As the environment says: `GEOCODER` and what belongs to it, `OBJECT_STORE_URL`,
+    /// `NEAR_ME_RADIUS_KM`.
     ///
     /// # Errors
     /// The first variable that cannot be used, with what to do about it.
@@ -53,6 +59,7 @@ impl Surroundings {
         Ok(Self {
             geocoder: geocoder::from_env(&lookup)?,
             storage: storage_from_env(&lookup)?,
+            radius: DefaultRadius::from_env(&lookup)?,
             images: Images::start(ImageOptions::default()).map_err(SurroundingsError::Images)?,
         })
     }
