@@ -27,6 +27,7 @@ mod lists;
 mod operation;
 #[path = "../service/place.rs"]
 mod place;
+mod plans;
 #[path = "../service/rules.rs"]
 mod rules;
 #[path = "../service/running.rs"]

@@ -16,11 +16,10 @@ fn costs(what: &str, answer: &Answer, statements: usize, rows: u64) {
     if let Some(complaint) = testing::complaint(&budget, &request, &seen) {
         panic!("{what}: {complaint}");
     }
-    assert_eq!(
-        request.statements.len(),
-        statements,
-        "{what}: fewer than said"
-    );
+    // PostgreSQL's driver reports the end of a transaction, too.
+    let ran = request.statements.iter();
+    let ran = ran.filter(|statement| &*statement.text != "COMMIT").count();
+    assert_eq!(ran, statements, "{what}: fewer than said");
 }
 
 /// Flyers, pictures and category links of a page of cards.
