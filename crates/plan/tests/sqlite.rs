@@ -851,11 +851,11 @@ async fn values_are_bound_where_they_change_a_plan() {
     .await
     .unwrap();
     let sql = "SELECT id FROM users WHERE name LIKE ? LIMIT ?";
-    assert_eq!(scratch.plan(sql).await.summary(), "users scanned");
+    assert!(scratch.plan(sql).await.to_string().starts_with("SCAN"));
     let sampled = scratch.database.explain_sampled(sql).await.unwrap();
     assert!(!sampled.is_empty());
     for each in &sampled {
-        assert_eq!(each.plan.summary(), "users by users_name", "{each:?}");
+        assert!(each.plan.to_string().starts_with("SEARCH"), "{each:?}");
         assert!(!format!("{each:?}").contains("Nam"), "{each:?}");
     }
     assert_eq!(sampled[0].values.reveal(), ["'Nam%'", "20"]);

@@ -50,7 +50,7 @@ pub(super) enum Given {
     /// As it is; the audit neither makes nor drops it.
     AsItIs(String),
     /// Made by the audit, and dropped with this value.
-    Scratch(ScratchDatabase),
+    Scratch(Box<ScratchDatabase>),
 }
 
 impl Given {
@@ -70,7 +70,7 @@ impl Given {
         );
         ScratchDatabase::create(&service.database, &name)
             .await
-            .map(Self::Scratch)
+            .map(|scratch| Self::Scratch(Box::new(scratch)))
             .map_err(|error| AuditError::Scratch(error.to_string()))
     }
 

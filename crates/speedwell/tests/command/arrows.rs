@@ -9,6 +9,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("speedwell-collect", &["speedwell-sql", "speedwell-trace"]),
     ("speedwell-plan", &["speedwell-sql"]),
     ("speedwell-load", &[]),
+    // Servers for tests: only in dev-dependencies.
+    ("throwaway", &[]),
     (
         "speedwell",
         &[

@@ -109,6 +109,50 @@ fn one_configuration_is_audited_on_postgresql_too_and_leaves_no_database_behind(
 }
 
 #[test]
+fn a_service_that_reads_another_database_than_it_is_given_is_noticed() {
+    let server = Postgres::start().unwrap();
+    let program = flyers().display().to_string();
+    let seed = format!("{program} seed --scale 50 --seed 7 --users-csv {{workdir}}/users.csv");
+    let other = "DATABASE_URL=sqlite:{workdir}/other.db";
+    let text = fs::read_to_string(root().join("services/flyers/speedwell.toml")).unwrap();
+    let text: String = text
+        .lines()
+        .filter(|line| !line.starts_with("build") && !line.starts_with("directory"))
+        .map(|line| {
+            if line.starts_with("command") {
+                format!("command = \"{other} exec {program} serve\"\n")
+            } else if line.starts_with("prepare") {
+                format!("prepare = \"{seed} && {other} {seed}\"\n")
+            } else {
+                format!("{line}\n")
+            }
+        })
+        .collect();
+    let project = Project::new(&text);
+    for database in [scratch(&server).as_str(), "sqlite:{workdir}/given.db"] {
+        let run = project.speedwell(&[
+            "audit",
+            "--database",
+            database,
+            "--scales",
+            "50",
+            "--no-load",
+            "--only",
+            "flyer",
+            "--format",
+            "json",
+        ]);
+        let report: Value =
+            serde_json::from_str(&run.out).unwrap_or_else(|error| panic!("{error}: {}", run.err));
+        let warnings = report["warnings"].to_string();
+        assert!(
+            warnings.contains("may not use the database") && warnings.contains("DATABASE_URL"),
+            "{database}: {warnings}"
+        );
+    }
+}
+
+#[test]
 fn an_audit_that_fails_or_is_interrupted_drops_its_database() {
     let server = Postgres::start().unwrap();
     let config = |command: &str| {
