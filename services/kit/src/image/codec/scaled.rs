@@ -68,7 +68,7 @@ fn scanlines(bytes: &[u8], eighths: u8) -> std::io::Result<(RgbImage, bool)> {
     let mut decoder = decoder.rgb()?;
     let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
     let (width, height) = (side(decoder.width()), side(decoder.height()));
-    let rgb = decoder.read_scanlines_flat()?;
+    let rgb = decoder.read_scanlines::<u8>()?;
     decoder.finish()?;
     let short = || std::io::Error::other("fewer pixels than the header says");
     let pixels = RgbImage::from_raw(width, height, rgb).ok_or_else(short)?;
