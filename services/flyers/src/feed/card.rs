@@ -21,12 +21,12 @@ use crate::{
 /// that of the ids, and a database would sort what is read from an index already.
 pub(crate) const IMAGES_OF: Text = Text {
     sqlite: "
-SELECT i.flyer_id, i.path, i.position
+SELECT i.flyer_id, i.id, i.path, i.position
 FROM json_each($1) AS wanted
 CROSS JOIN flyer_images AS i
 WHERE i.flyer_id = wanted.value",
     postgres: "
-SELECT i.flyer_id, i.path, i.position
+SELECT i.flyer_id, i.id, i.path, i.position
 FROM flyer_images AS i
 WHERE i.flyer_id = ANY($1)",
 };
@@ -64,6 +64,9 @@ pub(crate) struct CardRow {
     pub(crate) creator_name: Option<String>,
     pub(crate) creator_picture: Option<String>,
     pub(crate) haversine: Option<f64>,
+    /// What the smart order sorts by; no other statement asks for it.
+    #[sqlx(default)]
+    pub(crate) score: Option<f64>,
     pub(crate) is_favorited: bool,
     pub(crate) is_following: bool,
 }
@@ -114,6 +117,7 @@ struct Creator {
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Image {
+    id: i64,
     url: String,
     thumb_url: String,
     /// 0 is the cover.
@@ -136,10 +140,19 @@ struct Shown {
     is_valid: bool,
 }
 
+/// A picture, as read.
+#[derive(Debug, sqlx::FromRow)]
+struct ImageRow {
+    flyer_id: i64,
+    id: i64,
+    path: String,
+    position: i64,
+}
+
 /// What a page of flyers needs beside its rows.
 #[derive(Debug, Default)]
 pub(crate) struct Extras {
-    images: HashMap<i64, Vec<(i64, String)>>,
+    images: HashMap<i64, Vec<ImageRow>>,
     categories: HashMap<i64, Vec<String>>,
 }
 
@@ -149,7 +162,7 @@ impl Extras {
         if flyers.is_empty() {
             return Ok(Self::default());
         }
-        let images: Vec<(i64, String, i64)> = query(IMAGES_OF)
+        let images: Vec<ImageRow> = query(IMAGES_OF)
             .bind(flyers)
             .fetch_all(state.database.read())
             .await?;
@@ -157,14 +170,12 @@ impl Extras {
             images: HashMap::new(),
             categories: categories(state, flyers).await?,
         };
-        for (flyer, path, position) in images {
-            extras
-                .images
-                .entry(flyer)
-                .or_default()
-                .push((position, path));
+        for image in images {
+            extras.images.entry(image.flyer_id).or_default().push(image);
         }
-        extras.images.values_mut().for_each(|images| images.sort());
+        for images in extras.images.values_mut() {
+            images.sort_by_key(|image| (image.position, image.id));
+        }
         Ok(extras)
     }
 
@@ -184,10 +195,7 @@ impl Extras {
     }
 }
 
-async fn categories(
-    state: &State,
-    flyers: &[i64],
-) -> Result<HashMap<i64, Vec<String>>, Problem> {
+async fn categories(state: &State, flyers: &[i64]) -> Result<HashMap<i64, Vec<String>>, Problem> {
     let mut links: Vec<(i64, i64)> = query(CATEGORIES_OF)
         .bind(flyers)
         .fetch_all(state.database.read())
@@ -237,10 +245,11 @@ pub(crate) fn present(
         },
         images: images
             .into_iter()
-            .map(|(order, path)| Image {
-                url: pictures::url(origin, &path),
-                thumb_url: pictures::sized_url(origin, &path, 300),
-                order,
+            .map(|image| Image {
+                id: image.id,
+                url: pictures::url(origin, &image.path),
+                thumb_url: pictures::sized_url(origin, &image.path, 300),
+                order: image.position,
             })
             .collect(),
         location: Location {

@@ -8,33 +8,35 @@ use service_kit::{
 
 use super::{
     Asked, LARGEST_PAGE, no_faults,
-    statement::{Filter, Near},
+    radius::{DefaultRadius, LARGEST_KM},
+    statement::{Filter, Near, Sort},
 };
 use crate::{
-    categories::Categories,
+    app::State,
     geo::Point,
     search::{self, fold},
 };
-
-const DEFAULT_RADIUS_KM: f64 = 5.0;
-const LARGEST_RADIUS_KM: f64 = 50.0;
 
 /// The names under which the papers send a place, the canonical pair first.
 const LATITUDES: [&str; 2] = ["lat", "latitude"];
 const LONGITUDES: [&str; 4] = ["lng", "lon", "long", "longitude"];
 
 /// Reads every parameter of a list and reports all faults together.
-pub(super) fn read(params: &Params, categories: &Categories) -> Result<Asked, Problem> {
+pub(super) fn read(params: &Params, state: &State) -> Result<Asked, Problem> {
     let mut fields = Fields::new();
     let page = PageRequest::read(params, LARGEST_PAGE, &mut fields);
     let from = point_of(params, &mut fields);
-    let near = near(params, from, &mut fields);
+    let near = near(params, from, state.radius, &mut fields);
+    let sort = sort(params, from, &mut fields);
     let chosen = params.any(&["categories", "category", "tags"]);
     let categories = chosen.map_or_else(Vec::new, |(name, slugs)| {
-        categories.ids(slugs.split(',')).unwrap_or_else(|message| {
-            fields.insert(name.to_owned(), message);
-            Vec::new()
-        })
+        state
+            .categories
+            .ids(slugs.split(','))
+            .unwrap_or_else(|message| {
+                fields.insert(name.to_owned(), message);
+                Vec::new()
+            })
     });
     let search = fold(params.get("search").unwrap_or_default());
     if search.chars().count() > search::LONGEST {
@@ -44,16 +46,16 @@ pub(super) fn read(params: &Params, categories: &Categories) -> Result<Asked, Pr
         );
     }
     let creator = params.integer("creator", &mut fields);
-    // Another list than the one asked for would be worse than none.
-    if params.get("filter").is_some_and(|filter| filter != "all") {
-        fields.insert("filter".to_owned(), "must be all".to_owned());
-    }
+    let (favorites, following) = relation(params, &mut fields);
     no_faults(fields)?;
     let filter = Filter {
         categories,
         near,
         from,
         creator,
+        favorites,
+        following,
+        sort,
         ..Filter::default()
     };
     Ok(Asked {
@@ -61,6 +63,38 @@ pub(super) fn read(params: &Params, categories: &Categories) -> Result<Asked, Pr
         search,
         page,
     })
+}
+
+/// Whether only favorites, or only creators whom the caller follows, are asked for.
+fn relation(params: &Params, fields: &mut Fields) -> (bool, bool) {
+    match params.get("filter") {
+        None | Some("all") => (false, false),
+        Some("favorites") => (true, false),
+        Some("following") => (false, true),
+        Some(_) => {
+            let message = "must be all, favorites or following";
+            fields.insert("filter".to_owned(), message.to_owned());
+            (false, false)
+        }
+    }
+}
+
+fn sort(params: &Params, from: Option<Point>, fields: &mut Fields) -> Option<Sort> {
+    let sort = match params.get("sort")? {
+        "recent" => Sort::Recent,
+        "distance" => Sort::Distance,
+        "smart" => Sort::Smart,
+        _ => {
+            let message = "must be recent, distance or smart";
+            fields.insert("sort".to_owned(), message.to_owned());
+            return None;
+        }
+    };
+    if sort != Sort::Recent && from.is_none() {
+        let message = "needs lat and lng";
+        fields.insert("sort".to_owned(), message.to_owned());
+    }
+    Some(sort)
 }
 
 /// The place of the caller: both coordinates or none.
@@ -94,10 +128,15 @@ fn degrees(params: &Params, name: &str, limit: f64, fields: &mut Fields) -> Opti
     Some(value)
 }
 
-fn near(params: &Params, from: Option<Point>, fields: &mut Fields) -> Option<Near> {
-    let radius_km = params.number("radius", fields).unwrap_or(DEFAULT_RADIUS_KM);
-    if radius_km <= 0.0 || radius_km > LARGEST_RADIUS_KM {
-        let message = format!("must be above 0 and at most {LARGEST_RADIUS_KM} km");
+fn near(
+    params: &Params,
+    from: Option<Point>,
+    usual: DefaultRadius,
+    fields: &mut Fields,
+) -> Option<Near> {
+    let radius_km = params.number("radius", fields).unwrap_or(usual.km());
+    if radius_km <= 0.0 || radius_km > LARGEST_KM {
+        let message = format!("must be above 0 and at most {LARGEST_KM} km");
         fields.insert("radius".to_owned(), message);
     }
     if !params.flag("near_me", fields) {

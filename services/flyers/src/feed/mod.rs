@@ -1,4 +1,4 @@
-//! Lists of flyers: the feed and its filters, one creator's flyers.
+//! Lists of flyers: the feed and its filters, favorites, followed creators, one creator's flyers.
 //!
 //! A page takes at most four statements, whatever its size: the flyers with their creators,
 //! the count (numbered pages that are not the last), the pictures of the page, the categories of the
@@ -6,26 +6,30 @@
 
 mod card;
 mod filter;
+mod radius;
 pub mod statement;
 
 use axum::{Json, extract::State as FromState};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use service_kit::{
     clock::now,
     cursor,
-    database::query,
+    database::{Database, query},
     page::{Link, Page, PageRequest, Start},
     problem::{Fields, Problem},
     query::Params,
     token::Caller,
 };
 
+pub use self::radius::DefaultRadius;
 pub(crate) use self::{
     card::{CATEGORIES_OF, Card, CardRow, Extras, IMAGES_OF, present},
     filter::point_of,
 };
 use crate::{
     app::State,
+    describe::FeedParams,
+    favorites::gone,
     feed::statement::{CursorKey, Filter, Search, Visibility, Window},
     search,
 };
@@ -38,25 +42,15 @@ const LARGEST_PAGE: i64 = 50;
 /// Live flyers, newest first, or nearest first with `near_me`. All filters combine.
 /// `page` counts up to 1000 flyers and gives links; `cursor` (start with it empty)
 /// continues after the last flyer shown, as deep as you like. The same list is at
-/// `/api/v1/flyers/`.
+/// `/api/v1/flyers/`. `sort=smart` ranks the newest 1000 flyers by age and distance.
 ///
 /// A search text of one or two letters has no index: it is looked for in one live flyer
 /// after the other, which takes longest where it is in none.
-#[utoipa::path(get, path = "/api/v1/flyers/feed/", params(
-    ("page" = Option<i64>, Query, description = "Number of the page, from 1"),
-    ("page_size" = Option<i64>, Query, description = "Flyers on a page, 20 by default, 50 at most"),
-    ("cursor" = Option<String>, Query, description = "next_cursor of the page before, or empty"),
-    ("categories" = Option<String>, Query, description = "Slugs, separated by commas; any of them"),
-    ("search" = Option<String>, Query, description = "Part of the title or the caption"),
-    ("lat" = Option<f64>, Query, description = "Where the caller is; with lng"),
-    ("lng" = Option<f64>, Query, description = "Where the caller is; with lat"),
-    ("near_me" = Option<bool>, Query, description = "Only flyers within the radius, nearest first"),
-    ("radius" = Option<f64>, Query, description = "Kilometres, 5 by default, 50 at most"),
-    ("filter" = Option<String>, Query, description = "all, which is the default"),
-    ("creator" = Option<i64>, Query, description = "Only flyers of this user"),
-), responses(
+#[utoipa::path(get, path = "/api/v1/flyers/feed/", params(FeedParams),
+    security((), ("bearer" = [])), responses(
     (status = 200, description = "A page of flyers", body = Page<Card>),
     (status = 400, description = "A parameter is wrong"),
+    (status = 401, description = "favorites and following are for signed-in callers"),
     (status = 404, description = "The page is past the end, or there is no such creator"),
 ))]
 pub(crate) async fn main_feed(
@@ -65,8 +59,48 @@ pub(crate) async fn main_feed(
     params: Params,
     link: Link,
 ) -> Result<Json<Page<Card>>, Problem> {
-    let asked = filter::read(&params, &state.categories)?;
+    let asked = filter::read(&params, &state)?;
     answer(&state, caller, asked, Visibility::Live, &link).await
+}
+
+/// Favorites
+///
+/// Live flyers that you like, in the order of the feed. Takes its parameters.
+#[utoipa::path(get, path = "/api/v1/favorites/feed/", params(FeedParams), security(("bearer" = [])), responses(
+    (status = 200, description = "A page of flyers", body = Page<Card>),
+    (status = 400, description = "A parameter is wrong"),
+    (status = 401, description = "Sign in first"),
+    (status = 404, description = "The page is past the end"),
+))]
+pub(crate) async fn favorites(
+    FromState(state): FromState<State>,
+    caller: Caller,
+    params: Params,
+    link: Link,
+) -> Result<Json<Page<Card>>, Problem> {
+    let mut asked = filter::read(&params, &state)?;
+    asked.filter.favorites = true;
+    answer(&state, Some(caller), asked, Visibility::Live, &link).await
+}
+
+/// Followed creators
+///
+/// Live flyers of users whom you follow, in the order of the feed. Takes its parameters.
+#[utoipa::path(get, path = "/api/v1/following/feed/", params(FeedParams), security(("bearer" = [])), responses(
+    (status = 200, description = "A page of flyers", body = Page<Card>),
+    (status = 400, description = "A parameter is wrong"),
+    (status = 401, description = "Sign in first"),
+    (status = 404, description = "The page is past the end"),
+))]
+pub(crate) async fn following(
+    FromState(state): FromState<State>,
+    caller: Caller,
+    params: Params,
+    link: Link,
+) -> Result<Json<Page<Card>>, Problem> {
+    let mut asked = filter::read(&params, &state)?;
+    asked.filter.following = true;
+    answer(&state, Some(caller), asked, Visibility::Live, &link).await
 }
 
 /// The flyers of one user in the form of the feed. The user sees all of their own.
@@ -77,7 +111,7 @@ pub(crate) async fn of_creator(
     params: &Params,
     link: &Link,
 ) -> Result<Json<Page<Card>>, Problem> {
-    let mut asked = filter::read(params, &state.categories)?;
+    let mut asked = filter::read(params, state)?;
     asked.filter.creator = Some(creator);
     let own = caller.is_some_and(|caller| caller.id == creator);
     let visibility = if own {
@@ -111,9 +145,15 @@ async fn answer(
     filter.now = now;
     filter.visibility = visibility;
     filter.viewer = caller.map(|caller| caller.id);
+    if caller.is_none() && (filter.favorites || filter.following) {
+        return Err(Problem::unauthorized("sign in to see these flyers"));
+    }
+    let after = after(&filter, &page)?;
+    let moment = after.as_ref().and_then(CursorKey::moment);
+    filter.moment = moment.unwrap_or_else(|| last_full_hour(now));
     filter.search = plan_search(state, search).await?;
 
-    let mut rows = load_rows(state, &filter, &page).await?;
+    let mut rows = load_rows(state, &filter, &page, after).await?;
     let more = i64::try_from(rows.len()).unwrap_or(i64::MAX) > page.size;
     rows.truncate(usize::try_from(page.size).unwrap_or(usize::MAX));
     let next_cursor = rows
@@ -122,6 +162,7 @@ async fn answer(
         .map(|last| cursor::encode(&filter.key_of(last)));
     if rows.is_empty() {
         creator_must_exist(state, &filter).await?;
+        viewer_must_exist(state, &filter).await?;
     }
     let count = match page.start {
         Start::Number(_) if more => Some(count(state, &filter).await?),
@@ -155,22 +196,30 @@ async fn plan_search(state: &State, folded: String) -> Result<Search, Problem> {
     }
 }
 
+/// The key that the page begins after.
+fn after(filter: &Filter, page: &PageRequest) -> Result<Option<CursorKey>, Problem> {
+    let Start::Cursor(Some(text)) = &page.start else {
+        return Ok(None);
+    };
+    let key: CursorKey = cursor::decode("cursor", text)?;
+    if !filter.accepts(&key) {
+        let message = "belongs to another order of this list; start again without it";
+        return Err(Problem::invalid("cursor", message));
+    }
+    Ok(Some(key))
+}
+
+/// Ages are taken then, so that numbered pages of the smart order fit together.
+fn last_full_hour(now: DateTime<Utc>) -> DateTime<Utc> {
+    now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now)
+}
+
 async fn load_rows(
     state: &State,
     filter: &Filter,
     page: &PageRequest,
+    after: Option<CursorKey>,
 ) -> Result<Vec<CardRow>, Problem> {
-    let after = match &page.start {
-        Start::Cursor(Some(text)) => {
-            let key: CursorKey = cursor::decode("cursor", text)?;
-            if !filter.accepts(&key) {
-                let message = "belongs to another order of this list; start again without it";
-                return Err(Problem::invalid("cursor", message));
-            }
-            Some(key)
-        }
-        _ => None,
-    };
     let window = Window {
         after,
         limit: page.limit(),
@@ -205,6 +254,25 @@ async fn creator_must_exist(state: &State, filter: &Filter) -> Result<(), Proble
     } else {
         Err(Problem::not_found("there is no such user"))
     }
+}
+
+/// An empty list of somebody who is gone is not an answer either.
+async fn viewer_must_exist(state: &State, filter: &Filter) -> Result<(), Problem> {
+    match filter.viewer {
+        Some(viewer) if filter.favorites || filter.following => {
+            user_must_exist(&state.database, viewer).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The user of a good token may have been deleted since.
+pub(crate) async fn user_must_exist(database: &Database, user: i64) -> Result<(), Problem> {
+    let exists: bool = query(statement::USER_EXISTS)
+        .bind(user)
+        .fetch_scalar(database.read())
+        .await?;
+    if exists { Ok(()) } else { Err(gone()) }
 }
 
 async fn present_all(

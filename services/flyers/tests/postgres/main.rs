@@ -13,8 +13,12 @@ pub(crate) const DIALECT: Dialect = Dialect::Postgres;
 mod accounts;
 #[path = "../service/bulk.rs"]
 mod bulk;
+#[path = "../service/combining.rs"]
+mod combining;
 #[path = "../service/command.rs"]
 mod command;
+#[path = "../service/engagement.rs"]
+mod engagement;
 #[path = "../service/faults.rs"]
 mod faults;
 #[path = "../service/feed.rs"]

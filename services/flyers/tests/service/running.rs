@@ -9,6 +9,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use flyers::{
     MIGRATIONS, app,
+    feed::DefaultRadius,
     geocoder::{Gazetteer, Geocoder},
     seed::Plan,
     surroundings::Surroundings,
@@ -122,15 +123,15 @@ impl Running {
     pub(crate) fn start(environment: &[(&str, &str)], geocoder: Arc<dyn Geocoder>) -> Self {
         watch();
         let place = Place::new();
-        let config = Config::from_lookup("flyers", |name| match name {
+        let lookup = |name: &str| match name {
             "DATABASE_URL" => Some(place.url().to_owned()),
             "JWT_SECRET" => Some("a secret of the tests, long enough".to_owned()),
             _ => environment
                 .iter()
                 .find(|(key, _)| *key == name)
                 .map(|(_, value)| (*value).to_owned()),
-        })
-        .unwrap();
+        };
+        let config = Config::from_lookup("flyers", lookup).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -147,6 +148,7 @@ impl Running {
                 geocoder,
                 storage: storage.clone(),
                 images: Images::start(ImageOptions::default()).unwrap(),
+                radius: DefaultRadius::from_env(&lookup).unwrap(),
             };
             let router = app::build_with(&config, database.clone(), surroundings)
                 .await

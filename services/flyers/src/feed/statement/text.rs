@@ -1,13 +1,14 @@
-//! Putting the text of a list together from its filters.
+//! Putting the text of a list together from its filters: which table or index is walked.
+
+mod condition;
 
 use std::fmt::Write as _;
 
-use chrono::DateTime;
-
 use service_kit::database::{Dialect, Value};
 
+use self::condition::{OF_FLYERS, OF_LINKS, OF_NEAREST};
 use super::{
-    COUNT_LIMIT, CursorKey, END_OF_TIME, FEW_HITS, Filter, Order, Search, Visibility, Window,
+    COUNT_LIMIT, CursorKey, Filter, Order, REACHES_KM, SMART_CANDIDATES, Search, Visibility, Window,
 };
 use crate::geo::haversine_of_km;
 
@@ -25,40 +26,44 @@ pub(super) struct Text<'f> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Now,
+    Viewer,
     CallerLat,
     CallerLng,
     CallerNarrowing,
-    ArmLimit,
+    /// Rows that are enough: those skipped and those shown.
+    Enough,
     Searched,
     AfterTime,
     AfterId,
     AfterDistance,
+    AfterScore,
 }
 
-/// The names of the columns that an inner query sorts and filters by.
-struct Names {
-    id: &'static str,
-    created: &'static str,
-    published: &'static str,
-    expires: &'static str,
-    active: &'static str,
+/// What the inner query is for.
+struct Wanted<'w> {
+    /// How its rows are sorted, or how they would be that are only counted.
+    order: Order,
+    /// Whether they are only counted.
+    counted: bool,
+    after: Option<&'w CursorKey>,
+    /// Rows that are enough.
+    rows: i64,
 }
 
-const OF_FLYERS: Names = Names {
-    id: "w.id",
-    created: "w.created_at",
-    published: "w.publication_date",
-    expires: "w.expiration_date",
-    active: "w.is_active",
-};
+/// What is walked to find the flyers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Walk {
+    Creator(i64),
+    Favorites,
+    Hits,
+    Following,
+    Place,
+    Categories,
+    Recent,
+}
 
-const OF_LINKS: Names = Names {
-    id: "c.flyer_id",
-    created: "c.created_at",
-    published: "c.publication_date",
-    expires: "c.expiration_date",
-    active: "c.is_active",
-};
+/// Places of the seven bounds of a circle in the text of a statement.
+const BOUNDS: &str = "south, north, west, east, west_2, east_2, most";
 
 impl<'f> Text<'f> {
     pub(super) fn new(filter: &'f Filter, dialect: Dialect) -> Self {
@@ -71,7 +76,7 @@ impl<'f> Text<'f> {
     }
 
     /// Adds a value, gives its placeholder.
-    pub(super) fn value(&mut self, value: Value) -> String {
+    fn value(&mut self, value: Value) -> String {
         self.values.push(value);
         format!("${}", self.values.len())
     }
@@ -86,50 +91,113 @@ impl<'f> Text<'f> {
         placeholder
     }
 
-    /// The inner query: `id, created_at` (and `haversine`, seen from a place) of a window, or of all up to the
-    /// limit of the count.
+    /// The placeholder of the signed-in user; null for nobody.
+    pub(super) fn viewer(&mut self) -> String {
+        self.shared(Role::Viewer, Value::Int(self.filter.viewer))
+    }
+
+    /// The inner query: `id, created_at` (and `haversine`, seen from a place, and `score` in
+    /// the smart order) of a window, or of all up to the limit of the count.
     pub(super) fn choose(&mut self, window: Option<&Window>) -> String {
-        let filter = self.filter;
-        let by_category = filter.creator.is_none()
-            && filter.near.is_none()
-            && !matches!(filter.search, Search::Index { .. })
-            && !filter.categories.is_empty();
-        let after = window.and_then(|window| window.after.clone());
-        let mut sql = if by_category {
-            self.category_arms(window, &after)
-        } else {
-            self.flyers(&after)
+        let order = self.filter.order();
+        let Some(window) = window else {
+            return self.counted(order);
         };
-        // A single arm would be counted faster unsorted; the union must stay a merge.
-        if window.is_some() || filter.categories.len() > 1 && by_category {
-            sql += filter.order().clause();
+        if order == Order::Smart {
+            return self.smart(window);
         }
-        let limit = self.value(window.map_or(COUNT_LIMIT, |window| window.limit).into());
-        let _infallible = write!(sql, "\n    LIMIT {limit}");
-        if let Some(window) = window {
-            let offset = self.value(window.offset.into());
-            let _infallible = write!(sql, " OFFSET {offset}");
-        }
+        let mut sql = self.list(&Wanted {
+            order,
+            counted: false,
+            after: window.after.as_ref(),
+            rows: window.limit + window.offset,
+        });
+        sql += order.clause();
+        sql += &self.part(window);
         sql
     }
 
-    /// Live flyers of any of the categories. Each arm comes in order from its index.
-    fn category_arms(&mut self, window: Option<&Window>, after: &Option<CursorKey>) -> String {
-        let filter = self.filter;
-        let several = filter.categories.len() > 1;
-        let arms = filter.categories.iter().zip(1..).map(|(category, number)| {
-            let arm = self.category_arm(*category, after);
-            // SQLite merges the arms, drops doubles as it goes, and stops at the limit.
-            // PostgreSQL would read them to their ends first: each gets the limit of all.
-            if !several || self.dialect == Dialect::Sqlite {
-                return arm;
-            }
-            let rows = window.map_or(COUNT_LIMIT, |window| window.limit + window.offset);
-            let limit = self.shared(Role::ArmLimit, rows.into());
-            let order = filter.order().clause();
-            format!("\n    SELECT * FROM ({arm}{order}\n    LIMIT {limit}) AS arm_{number}")
+    fn part(&mut self, window: &Window) -> String {
+        let limit = self.value(window.limit.into());
+        let offset = self.value(window.offset.into());
+        format!("\n    LIMIT {limit} OFFSET {offset}")
+    }
+
+    fn counted(&mut self, order: Order) -> String {
+        let (order, rows) = match order {
+            Order::Smart => (Order::Recent, SMART_CANDIDATES),
+            order => (order, COUNT_LIMIT),
+        };
+        let mut sql = self.list(&Wanted {
+            order,
+            counted: true,
+            after: None,
+            rows,
         });
-        arms.collect::<Vec<_>>().join("\n    UNION")
+        // A single arm is counted faster unsorted; the union must stay a merge.
+        if self.walk(true, order) == Walk::Categories && self.filter.categories.len() > 1 {
+            sql += order.clause();
+        }
+        let limit = self.value(rows.into());
+        let _infallible = write!(sql, "\n    LIMIT {limit}");
+        sql
+    }
+
+    /// The best of the newest flyers of the list.
+    fn smart(&mut self, window: &Window) -> String {
+        let newest = self.list(&Wanted {
+            order: Order::Recent,
+            counted: false,
+            after: None,
+            rows: SMART_CANDIDATES,
+        });
+        let newest = newest + Order::Recent.clause();
+        let candidates = self.value(SMART_CANDIDATES.into());
+        let score = self.score();
+        let after = self.after_score(window.after.as_ref());
+        let mut sql = format!(
+            "
+    SELECT ranked.id AS id, ranked.created_at AS created_at, ranked.haversine AS haversine, ranked.score AS score
+    FROM (
+        SELECT n.id AS id, n.created_at AS created_at, n.haversine AS haversine,
+               {score} AS score
+        FROM ({newest}
+        LIMIT {candidates}
+        ) AS n
+    ) AS ranked{after}"
+        );
+        sql += Order::Smart.clause();
+        sql += &self.part(window);
+        sql
+    }
+
+    fn walk(&self, counted: bool, order: Order) -> Walk {
+        let filter = self.filter;
+        let nearest = order == Order::Near && !counted;
+        if let Some(creator) = filter.creator {
+            Walk::Creator(creator)
+        } else if filter.favorites {
+            Walk::Favorites
+        } else if matches!(filter.search, Search::Index { .. }) {
+            Walk::Hits
+        } else if filter.following {
+            Walk::Following
+        } else if filter.near.is_some() || nearest {
+            Walk::Place
+        } else if filter.categories.is_empty() {
+            Walk::Recent
+        } else {
+            Walk::Categories
+        }
+    }
+
+    fn list(&mut self, wanted: &Wanted<'_>) -> String {
+        match self.walk(wanted.counted, wanted.order) {
+            Walk::Categories => self.category_arms(wanted),
+            Walk::Place => self.around(wanted),
+            Walk::Following if self.dialect == Dialect::Postgres => self.creator_arms(wanted),
+            walk => self.flyers(walk, wanted),
+        }
     }
 
     /// What SQLite is told about indexes; PostgreSQL decides by itself.
@@ -140,17 +208,159 @@ impl<'f> Text<'f> {
         }
     }
 
+    /// `, … AS haversine` where the caller said where they are.
+    fn haversine_column(&mut self) -> String {
+        match self.filter.from {
+            Some(_) => format!(", {} AS haversine", self.haversine()),
+            None => String::new(),
+        }
+    }
+
+    /// Flyers of a creator, of favorites, of creators, of hits, or by recency.
+    fn flyers(&mut self, walk: Walk, wanted: &Wanted<'_>) -> String {
+        let column = self.haversine_column();
+        let (tables, narrow) = self.tables(walk);
+        let mut sql = format!(
+            "
+    SELECT w.id AS id, w.created_at AS created_at{column}
+    FROM {tables}
+    WHERE {narrow}"
+        );
+        sql += &self.live(&OF_FLYERS);
+        sql += &self.containing();
+        sql += &self.in_categories();
+        sql += &self.related(walk);
+        sql += &self.within();
+        let haversine = self.haversine();
+        sql += &self.after(wanted, &OF_FLYERS, &haversine);
+        sql.replace("WHERE TRUE\n      AND ", "WHERE ")
+    }
+
+    /// The tables in the order of their joins, and what the first one is searched by.
+    fn tables(&mut self, walk: Walk) -> (String, String) {
+        let flyers = |index: &str| format!("flyers AS w{index}");
+        match walk {
+            Walk::Creator(creator) => {
+                let creator = self.value(creator.into());
+                let index = match self.filter.visibility {
+                    Visibility::Live => " INDEXED BY flyers_live_creator",
+                    Visibility::All => " INDEXED BY flyers_creator_recent",
+                };
+                let tables = flyers(self.pinned(index));
+                (tables, format!("w.creator_id = {creator}{}", self.hits()))
+            }
+            Walk::Hits => {
+                let tables = flyers(self.pinned(" NOT INDEXED"));
+                let hits = self.hits();
+                (tables, hits.trim_start_matches("\n      AND ").to_owned())
+            }
+            Walk::Favorites => {
+                let viewer = self.viewer();
+                let hits = self.hits();
+                self.favorites(&viewer, &hits)
+            }
+            Walk::Following => {
+                let viewer = self.viewer();
+                (
+                    "follows AS r INDEXED BY follows_pair
+    CROSS JOIN flyers AS w INDEXED BY flyers_live_creator"
+                        .to_owned(),
+                    format!("r.follower_id = {viewer}\n      AND w.creator_id = r.followed_id"),
+                )
+            }
+            // The first page is the page after the end of time: one text, one plan.
+            Walk::Place | Walk::Categories | Walk::Recent => (
+                flyers(self.pinned(" INDEXED BY flyers_live_recent")),
+                "TRUE".to_owned(),
+            ),
+        }
+    }
+
+    /// From the favorites to their flyers, one after the other. The LIMIT keeps PostgreSQL
+    /// from reading all flyers to join them at once.
+    fn favorites(&self, viewer: &str, hits: &str) -> (String, String) {
+        match self.dialect {
+            Dialect::Sqlite => (
+                "favorites AS r INDEXED BY favorites_user_flyer
+    CROSS JOIN flyers AS w NOT INDEXED"
+                    .to_owned(),
+                format!("r.user_id = {viewer}\n      AND w.id = r.flyer_id{hits}"),
+            ),
+            Dialect::Postgres => (
+                "favorites AS r
+    CROSS JOIN LATERAL (
+        SELECT f.id, f.creator_id, f.created_at, f.publication_date, f.expiration_date,
+               f.is_active, f.latitude, f.longitude, f.search_text
+        FROM flyers AS f
+        WHERE f.id = r.flyer_id
+        LIMIT 1
+    ) AS w"
+                    .to_owned(),
+                format!("r.user_id = {viewer}{hits}"),
+            ),
+        }
+    }
+
+    /// PostgreSQL: the first flyers of each creator whom the viewer follows.
+    fn creator_arms(&mut self, wanted: &Wanted<'_>) -> String {
+        let column = self.haversine_column();
+        let passed_on = if column.is_empty() {
+            ""
+        } else {
+            ", w.haversine AS haversine"
+        };
+        let mut arm = format!(
+            "
+        SELECT w.id AS id, w.created_at AS created_at{column}
+        FROM flyers AS w
+        WHERE w.creator_id = r.followed_id"
+        );
+        arm += &self.live(&OF_FLYERS);
+        arm += &self.containing();
+        arm += &self.in_categories();
+        arm += &self.within();
+        let haversine = self.haversine();
+        arm += &self.after(wanted, &OF_FLYERS, &haversine);
+        if !wanted.counted {
+            arm += wanted.order.clause();
+        }
+        let enough = self.shared(Role::Enough, wanted.rows.into());
+        let viewer = self.viewer();
+        format!(
+            "
+    SELECT w.id AS id, w.created_at AS created_at{passed_on}
+    FROM follows AS r
+    CROSS JOIN LATERAL ({arm}
+        LIMIT {enough}
+    ) AS w
+    WHERE r.follower_id = {viewer}"
+        )
+    }
+
+    /// Live flyers of any of the categories. Each arm comes in order from its index.
+    fn category_arms(&mut self, wanted: &Wanted<'_>) -> String {
+        let filter = self.filter;
+        let several = filter.categories.len() > 1;
+        let arms = filter.categories.iter().zip(1..).map(|(category, number)| {
+            let arm = self.category_arm(*category, wanted);
+            // SQLite merges the arms, drops doubles as it goes, and stops at the limit.
+            // PostgreSQL would read them to their ends first: each gets the limit of all.
+            if !several || self.dialect == Dialect::Sqlite {
+                return arm;
+            }
+            let enough = self.shared(Role::Enough, wanted.rows.into());
+            let order = wanted.order.clause();
+            format!("\n    SELECT * FROM ({arm}{order}\n    LIMIT {enough}) AS arm_{number}")
+        });
+        arms.collect::<Vec<_>>().join("\n    UNION")
+    }
+
     /// Live flyers of one category, from the link table alone unless a text or a place
     /// has to be looked at.
-    fn category_arm(&mut self, category: i64, after: &Option<CursorKey>) -> String {
+    fn category_arm(&mut self, category: i64, wanted: &Wanted<'_>) -> String {
         let looks_at_flyer = self.filter.search != Search::None || self.filter.from.is_some();
         let category = self.value(category.into());
-        let haversine = self.haversine();
-        let column = if self.filter.from.is_some() {
-            format!(", {haversine} AS haversine")
-        } else {
-            String::new()
-        };
+        let column = self.haversine_column();
         let mut sql = format!(
             "
     SELECT c.flyer_id AS id, c.created_at AS created_at{column}
@@ -168,188 +378,122 @@ impl<'f> Text<'f> {
         }
         sql += &self.live(&OF_LINKS);
         sql += &self.containing();
-        sql += &self.after(after, &OF_LINKS, &haversine);
+        let haversine = self.haversine();
+        sql += &self.after(wanted, &OF_LINKS, &haversine);
         sql
     }
 
-    /// Flyers by creator, hits, box or recency.
-    fn flyers(&mut self, after: &Option<CursorKey>) -> String {
-        let filter = self.filter;
+    /// Live flyers around the caller. Their distance is computed once for each: the LIMIT
+    /// keeps the inner query from being merged into the outer one.
+    fn around(&mut self, wanted: &Wanted<'_>) -> String {
+        let circle = self.circle(wanted);
+        let flyers = self.flyers_in_circle();
+        let all = match self.dialect {
+            Dialect::Sqlite => "LIMIT -1",
+            Dialect::Postgres => "OFFSET 0",
+        };
         let haversine = self.haversine();
-        let column = if self.filter.from.is_some() {
-            format!(", {haversine} AS haversine")
-        } else {
-            String::new()
-        };
-        let near_only = filter.near.is_some() && filter.creator.is_none();
-        let (index, narrow) = match (&filter.search, filter.creator) {
-            (_, Some(creator)) => {
-                let creator = self.value(creator.into());
-                let index = match filter.visibility {
-                    Visibility::Live => " INDEXED BY flyers_live_creator",
-                    Visibility::All => " INDEXED BY flyers_creator_recent",
-                };
-                (index, format!("w.creator_id = {creator}{}", self.hits()))
-            }
-            (Search::Index { .. }, None) => (
-                " NOT INDEXED",
-                self.hits().trim_start_matches("\n      AND ").to_owned(),
-            ),
-            (_, None) if near_only => (" INDEXED BY flyers_live_place", self.in_box()),
-            // The first page is the page after the end of time: one text, one plan.
-            (_, None) => (" INDEXED BY flyers_live_recent", String::from("TRUE")),
-        };
         let mut sql = format!(
             "
-    SELECT w.id AS id, w.created_at AS created_at{column}
-    FROM flyers AS w{}
-    WHERE {narrow}",
-            self.pinned(index)
+    SELECT m.id AS id, m.created_at AS created_at, m.haversine AS haversine
+    FROM (
+        SELECT w.id AS id, w.created_at AS created_at, {haversine} AS haversine, s.most AS most
+        FROM {circle} AS s
+        CROSS JOIN {flyers}
+        {all}
+    ) AS m
+    WHERE m.haversine <= m.most"
+        );
+        sql += &self.after(wanted, &OF_NEAREST, "m.haversine");
+        sql
+    }
+
+    fn flyers_in_circle(&mut self) -> String {
+        let mut sql = format!(
+            "flyers AS w{}
+        WHERE {IN_CIRCLE}",
+            self.pinned(" INDEXED BY flyers_live_place")
         );
         sql += &self.live(&OF_FLYERS);
         sql += &self.containing();
         sql += &self.in_categories();
-        if let Some(near) = filter.near {
-            let most = self.value(haversine_of_km(near.radius_km).into());
-            let _infallible = write!(sql, "\n      AND {haversine} <= {most}");
-        }
-        sql += &self.after(after, &OF_FLYERS, &haversine);
-        sql.replace("WHERE TRUE\n      AND ", "WHERE ")
+        sql
     }
 
-    fn live(&mut self, names: &Names) -> String {
-        if self.filter.visibility == Visibility::All {
-            return String::new();
+    /// One row: the circle asked for, or a smaller one that holds as many flyers as the
+    /// page needs.
+    fn circle(&mut self, wanted: &Wanted<'_>) -> String {
+        let filter = self.filter;
+        let radius = filter.near.map_or(FARTHEST_KM, |near| near.radius_km);
+        let first = wanted.order == Order::Near && !wanted.counted && wanted.after.is_none();
+        let smaller = REACHES_KM
+            .into_iter()
+            .filter(|reach| first && *reach < radius / 2.0);
+        let circles: Vec<String> = smaller
+            .clone()
+            .chain([radius])
+            .map(|radius| format!("({})", self.bounds(radius).join(", ")))
+            .collect();
+        if smaller.count() == 0 {
+            return format!(
+                "(
+            WITH circles ({BOUNDS}) AS (VALUES {})
+            SELECT {BOUNDS}
+            FROM circles
+        )",
+                circles.join(", ")
+            );
         }
-        let Names {
-            active,
-            published,
-            expires,
-            ..
-        } = names;
-        let now = self.shared(Role::Now, self.filter.now.into());
-        // The bare column: SQLite matches a partial index by text.
-        format!("\n      AND {active}\n      AND {published} <= {now}\n      AND {expires} > {now}")
-    }
-
-    fn containing(&mut self) -> String {
-        let Search::Walk { folded } = &self.filter.search else {
-            return String::new();
-        };
-        let folded = self.shared(Role::Searched, folded.into());
-        let position = match self.dialect {
-            Dialect::Sqlite => "instr",
-            Dialect::Postgres => "strpos",
-        };
-        format!("\n      AND {position}(w.search_text, {folded}) > 0")
-    }
-
-    fn hits(&mut self) -> String {
-        let Search::Index { phrase } = &self.filter.search else {
-            return String::new();
-        };
-        let phrase = self.value(phrase.into());
-        if self.dialect == Dialect::Postgres {
-            return format!("\n      AND w.search_text LIKE {phrase}");
-        }
-        let few = self.value(FEW_HITS.into());
+        let last = self.value(haversine_of_km(radius).into());
+        let enough = self.shared(Role::Enough, wanted.rows.into());
+        let flyers = self.flyers_in_circle();
+        let haversine = self.haversine();
         format!(
-            "\n      AND w.id IN (
-          SELECT rowid
-          FROM flyer_search
-          WHERE flyer_search MATCH {phrase}
-          LIMIT {few}
-      )"
+            "(
+            WITH circles ({BOUNDS}) AS (VALUES {})
+            SELECT {BOUNDS}
+            FROM circles AS s
+            WHERE s.most = {last}
+               OR (
+                   SELECT count(*)
+                   FROM (
+                       SELECT w.id
+                       FROM {flyers}
+                         AND {haversine} <= s.most
+                       LIMIT {enough}
+                   ) AS held
+               ) = {enough}
+            LIMIT 1
+        )",
+            circles.join(", ")
         )
     }
 
-    fn in_categories(&mut self) -> String {
-        if self.filter.categories.is_empty() {
-            return String::new();
-        }
-        let wanted = self.value(self.filter.categories.clone().into());
-        let any = match self.dialect {
-            Dialect::Sqlite => format!("IN (SELECT value FROM json_each({wanted}))"),
-            Dialect::Postgres => format!("= ANY({wanted})"),
-        };
-        format!(
-            "\n      AND EXISTS (
-          SELECT 1
-          FROM flyer_categories AS x
-          WHERE x.flyer_id = w.id
-            AND x.category_id {any}
-      )"
-        )
-    }
-
-    fn in_box(&mut self) -> String {
-        let (Some(from), Some(near)) = (self.filter.from, self.filter.near) else {
-            return String::from("TRUE");
-        };
-        let bounds = from.bounds(near.radius_km);
-        let mut degrees = |value: f64| self.value(value.into());
-        let (south, north) = (degrees(bounds.lat.0), degrees(bounds.lat.1));
-        let [(west, east), (west_2, east_2)] = bounds
-            .lng
-            .map(|(west, east)| (degrees(west), degrees(east)));
-        // The plus signs keep longitude out of the search: where many flyers share few
-        // latitudes, fresh statistics make SQLite skip through all of them instead.
-        format!(
-            "w.latitude BETWEEN {south} AND {north}
-      AND (+w.longitude BETWEEN {west} AND {east} OR +w.longitude BETWEEN {west_2} AND {east_2})"
-        )
-    }
-
-    /// sin² of half the angle to the caller: sorts like the distance, needs no arc sine
-    /// (which would fail where rounding passes 1), and is the same on both databases.
-    fn haversine(&mut self) -> String {
+    /// The values of [`BOUNDS`]; PostgreSQL would take them for texts.
+    fn bounds(&mut self, radius_km: f64) -> Vec<String> {
         let Some(from) = self.filter.from else {
-            return String::new();
+            return Vec::new();
         };
-        let lat = self.shared(Role::CallerLat, from.lat.into());
-        let lng = self.shared(Role::CallerLng, from.lng.into());
-        let narrowing = self.shared(Role::CallerNarrowing, from.lat.to_radians().cos().into());
-        format!(
-            "(power(sin(radians(w.latitude - {lat}) / 2), 2) + {narrowing} * cos(radians(w.latitude)) * power(sin(radians(w.longitude - {lng}) / 2), 2))"
-        )
-    }
-
-    /// Only rows after a key. The newest-first orders always have a key, at the
-    /// beginning one that is later than every row.
-    fn after(&mut self, key: &Option<CursorKey>, names: &Names, haversine: &str) -> String {
-        let Names { id, created, .. } = names;
-        let beginning = CursorKey::Recent(i64::MAX, i64::MAX);
-        let order = self.filter.order();
-        let key = match key {
-            Some(key) => key,
-            None if order == Order::Recent => &beginning,
-            None => return String::new(),
-        };
-        let (CursorKey::Recent(at, _) | CursorKey::Located(at, ..) | CursorKey::Near(_, at, _)) =
-            *key;
-        let (CursorKey::Recent(_, row)
-        | CursorKey::Located(_, _, row)
-        | CursorKey::Near(_, _, row)) = *key;
-        let at = DateTime::from_timestamp_micros(at).unwrap_or(END_OF_TIME);
-        let (at, row) = (
-            self.shared(Role::AfterTime, at.into()),
-            self.shared(Role::AfterId, row.into()),
-        );
-        match *key {
-            CursorKey::Recent(..) => format!("\n      AND ({created}, {id}) < ({at}, {row})"),
-            CursorKey::Located(_, bits, _) => {
-                let far = self.shared(Role::AfterDistance, f64::from_bits(bits).into());
-                format!(
-                    "\n      AND {created} <= {at}
-      AND ({created} < {at} OR {haversine} > {far} OR ({haversine} = {far} AND {id} < {row}))"
-                )
-            }
-            CursorKey::Near(bits, ..) => {
-                let far = self.shared(Role::AfterDistance, f64::from_bits(bits).into());
-                format!(
-                    "\n      AND ({haversine} > {far} OR ({haversine} = {far} AND ({created}, {id}) < ({at}, {row})))"
-                )
-            }
-        }
+        let bounds = from.bounds(radius_km);
+        let [(west, east), (west_2, east_2)] = bounds.lng;
+        [
+            bounds.lat.0,
+            bounds.lat.1,
+            west,
+            east,
+            west_2,
+            east_2,
+            haversine_of_km(radius_km),
+        ]
+        .map(|bound| format!("CAST({} AS DOUBLE PRECISION)", self.value(bound.into())))
+        .into()
     }
 }
+
+/// The longest way on Earth: half its girth, and some more for rounding.
+const FARTHEST_KM: f64 = 20_100.0;
+
+// The plus signs keep longitude out of the search: where many flyers share few latitudes,
+// fresh statistics make SQLite skip through all of them instead.
+const IN_CIRCLE: &str = "w.latitude BETWEEN s.south AND s.north
+          AND (+w.longitude BETWEEN s.west AND s.east OR +w.longitude BETWEEN s.west_2 AND s.east_2)";
