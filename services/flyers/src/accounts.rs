@@ -46,7 +46,12 @@ const PASSWORD_LONGEST: usize = 256;
 #[derive(Deserialize, utoipa::ToSchema)]
 pub(crate) struct Register {
     /// Compared without regard to case.
-    #[schema(required, nullable = false)]
+    #[schema(
+        required,
+        nullable = false,
+        max_length = 254,
+        pattern = r#"^[^\s\x00-\x1f\x7f-\x9f<>()\[\],;:\\"@]{1,16}@([^\s\x00-\x1f\x7f-\x9f<>()\[\],;:\\"@.]+\.)+[^\s\x00-\x1f\x7f-\x9f<>()\[\],;:\\"@.]+$"#
+    )]
     email: Option<String>,
     /// At least 8 characters with upper case, lower case and a digit.
     #[schema(required, nullable = false)]

@@ -9,7 +9,8 @@ use axum::{
 };
 use service_kit::{
     config::Config, database::Database, forwarded, image::Images, login::LoginLimiter,
-    password::Passwords, routes::ApiRoutes, server, storage::Storage, token::Tokens,
+    openapi::Problems, password::Passwords, routes::ApiRoutes, server, storage::Storage,
+    token::Tokens,
 };
 use utoipa::OpenApi as _;
 
@@ -84,8 +85,7 @@ impl FromRef<State> for Tokens {
         users::change_privacy,
         categories::list,
     ),
-    components(schemas(service_kit::problem::ProblemBody)),
-    modifiers(&BearerToken)
+    modifiers(&BearerToken, &Problems)
 )]
 struct Description;
 

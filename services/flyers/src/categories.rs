@@ -35,6 +35,12 @@ pub(crate) struct Category {
     slug: String,
 }
 
+/// All categories.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct All {
+    categories: Vec<Category>,
+}
+
 /// Names and ids, read once at start: migrations alone change them.
 #[derive(Debug, Clone)]
 pub(crate) struct Categories(Arc<[Category]>);
@@ -85,11 +91,11 @@ fn shortened(text: &str) -> String {
 /// All categories
 ///
 /// Active ones in display order. May be kept for an hour.
-#[utoipa::path(get, path = "/api/v1/categories/", responses((status = 200, description = "All categories")))]
+#[utoipa::path(get, path = "/api/v1/categories/", responses(
+    (status = 200, description = "All categories", body = All),
+))]
 pub(crate) async fn list(FromState(state): FromState<State>) -> Result<Response, Problem> {
-    let categories: Vec<Category> = query(ACTIVE)
-        .fetch_all(state.database.read())
-        .await?;
-    let body = Json(serde_json::json!({ "categories": categories }));
+    let categories: Vec<Category> = query(ACTIVE).fetch_all(state.database.read()).await?;
+    let body = Json(All { categories });
     Ok(([(header::CACHE_CONTROL, "public, max-age=3600")], body).into_response())
 }

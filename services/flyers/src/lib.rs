@@ -4,6 +4,7 @@ mod accounts;
 pub mod app;
 mod categories;
 mod change;
+mod describe;
 mod expiry;
 mod favorites;
 pub mod feed;

@@ -16,6 +16,7 @@ pub mod login;
 pub mod metrics;
 pub mod multipart;
 mod observe;
+pub mod openapi;
 pub mod page;
 pub mod password;
 pub mod problem;

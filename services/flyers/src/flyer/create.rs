@@ -17,12 +17,13 @@ use service_kit::{
 use super::{
     both,
     detail::{Detail, load},
-    form::{self, Checked, Input, NEW, is_past, no_faults},
+    form::{self, Checked, NEW, is_past, no_faults},
     images, locate,
 };
 use crate::{
     app::State,
     change::{Change, to_the_end},
+    describe::NewFlyer,
     geo::Point,
     pictures::Made,
     search::searchable,
@@ -68,7 +69,7 @@ struct New {
 /// The caller becomes its creator. The place is looked up from the address. One to five pictures
 /// of at most 5 MB come as `image_1` to `image_5`, the cover first: JPEG, PNG or WebP.
 #[utoipa::path(post, path = "/api/v1/flyers/",
-    request_body(content = Input, content_type = "multipart/form-data"),
+    request_body(content = NewFlyer, content_type = "multipart/form-data"),
     security(("bearer" = [])), responses(
     (status = 201, description = "The flyer", body = Detail),
     (status = 400, description = "An input is wrong, or the address is not known"),

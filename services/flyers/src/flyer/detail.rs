@@ -16,6 +16,7 @@ use service_kit::{
 use super::no_such_flyer;
 use crate::{
     app::State,
+    describe::PlaceParams,
     expiry::Status,
     feed::{Card, CardRow, Extras, point_of, present},
     geo::Point,
@@ -68,10 +69,8 @@ struct DetailRow {
 /// With all its pictures, and the distance if the caller says where they are. A flyer
 /// that is expired, turned off or scheduled is there for its owner alone.
 #[utoipa::path(get, path = "/api/v1/flyers/{id}/", params(
-    ("id" = i64, Path, description = "The flyer"),
-    ("lat" = Option<f64>, Query, description = "Where the caller is; with lng"),
-    ("lng" = Option<f64>, Query, description = "Where the caller is; with lat"),
-), responses(
+    ("id" = i64, Path, description = "The flyer"), PlaceParams,
+), security((), ("bearer" = [])), responses(
     (status = 200, description = "The flyer", body = Detail),
     (status = 404, description = "There is none that the caller may see"),
 ))]

@@ -23,12 +23,13 @@ use super::{
     both,
     create::{INSERT_IMAGES, INSERT_LINKS},
     detail::{Detail, load},
-    form::{self, CHANGE, Checked, ImageRef, Input, is_past, no_faults},
+    form::{self, CHANGE, Checked, ImageRef, is_past, no_faults},
     images, locate, no_such_flyer,
 };
 use crate::{
     app::State,
     change::{Change, to_the_end},
+    describe::{FlyerChange, FlyerForm},
     expiry::Validity,
     geo::Point,
     pictures::{Made, OF_FLYER, own_files},
@@ -144,7 +145,7 @@ enum Extent {
 /// expired flyer back: `is_active` does. With `version`, or `If-Match`, the change is refused
 /// if somebody else was faster.
 #[utoipa::path(patch, path = "/api/v1/flyers/{id}/", params(("id" = i64, Path, description = "The flyer")),
-    request_body(content = Input, content_type = "multipart/form-data"),
+    request_body(content((FlyerForm = "multipart/form-data"), (FlyerChange = "application/json"))),
     security(("bearer" = [])), responses(
     (status = 200, description = "The flyer", body = Detail),
     (status = 400, description = "An input is wrong"),
@@ -170,7 +171,7 @@ pub(crate) async fn change(
 /// As PATCH, but texts that are left out become empty, and title, categories, address and both
 /// dates must be given. Pictures and `is_active` stay unless something is said about them.
 #[utoipa::path(put, path = "/api/v1/flyers/{id}/", params(("id" = i64, Path, description = "The flyer")),
-    request_body(content = Input, content_type = "multipart/form-data"),
+    request_body(content((FlyerForm = "multipart/form-data"), (FlyerChange = "application/json"))),
     security(("bearer" = [])), responses(
     (status = 200, description = "The flyer", body = Detail),
     (status = 400, description = "An input is wrong or missing"),

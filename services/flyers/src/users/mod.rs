@@ -29,6 +29,7 @@ pub(crate) use self::{
 };
 use crate::{
     app::State,
+    describe::FeedParams,
     feed::{self, Card},
     pictures,
 };
@@ -76,7 +77,9 @@ pub(crate) async fn user(
 ///
 /// Live ones, newest first; the user sees expired and scheduled ones too. Takes the
 /// parameters of the feed.
-#[utoipa::path(get, path = "/api/v1/users/{id}/flyers/", params(("id" = i64, Path, description = "The user")), responses(
+#[utoipa::path(get, path = "/api/v1/users/{id}/flyers/", params(
+    ("id" = i64, Path, description = "The user"), FeedParams,
+), security((), ("bearer" = [])), responses(
     (status = 200, description = "A page of flyers", body = Page<Card>),
     (status = 404, description = "There is no such user, or the page is past the end"),
 ))]

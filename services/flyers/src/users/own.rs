@@ -17,6 +17,7 @@ use service_kit::{
 use super::thumbnail;
 use crate::{
     app::State,
+    describe::PageParams,
     expiry::{Status, Validity},
     feed::{self, Extras},
 };
@@ -78,11 +79,7 @@ struct OwnKey(i64, i64);
 /// Your own flyers
 ///
 /// All of them with their status, latest publication first.
-#[utoipa::path(get, path = "/api/v1/users/me/flyers/", security(("bearer" = [])), params(
-    ("page" = Option<i64>, Query, description = "Number of the page, from 1"),
-    ("page_size" = Option<i64>, Query, description = "Flyers on a page, 20 by default, 100 at most"),
-    ("cursor" = Option<String>, Query, description = "next_cursor of the page before, or empty"),
-), responses(
+#[utoipa::path(get, path = "/api/v1/users/me/flyers/", security(("bearer" = [])), params(PageParams), responses(
     (status = 200, description = "A page of flyers", body = Page<Own>),
     (status = 401, description = "Sign in first"),
 ))]

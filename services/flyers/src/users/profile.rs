@@ -97,7 +97,8 @@ struct PublishedRow {
 }
 
 /// A profile
-#[utoipa::path(get, path = "/api/v1/users/{id}/profile/", params(("id" = i64, Path, description = "The user")), responses(
+#[utoipa::path(get, path = "/api/v1/users/{id}/profile/", params(("id" = i64, Path, description = "The user")),
+    security((), ("bearer" = [])), responses(
     (status = 200, description = "The profile with the newest live flyers", body = Profile),
     (status = 404, description = "There is no such user"),
 ))]
