@@ -416,6 +416,27 @@ proptest! {
 }
 
 #[tokio::test]
+async fn without_a_recovery_rows_and_files_would_disagree() {
+    let scenario = Scenario {
+        before: 2,
+        discarded: 1,
+        written: 2,
+        ending: Ending::Commits,
+    };
+    let mut disagreements = Vec::new();
+    for at in 0..12 {
+        let place = Place::Bucket(Arc::new(InMemory::new()));
+        let (rows, _) = scenario.suffer(&place, Fault::Dies(at)).await;
+        let files: HashSet<_> = place.files().await.into_keys().collect();
+        if files != rows {
+            disagreements.push(at);
+        }
+    }
+    // Two markers, two files, a copy and a delete, the commit, and three entries to drop.
+    assert_eq!(disagreements, [1, 2, 3, 4, 5, 6, 7, 8]);
+}
+
+#[tokio::test]
 async fn a_write_that_fails_leaves_nothing_and_a_discard_that_fails_moves_all_back() {
     let place = Place::Bucket(Arc::new(InMemory::new()));
     place.put("a.jpg").await;
