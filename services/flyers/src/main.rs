@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 use flyers::{
     MIGRATIONS, app, seed,
-    surroundings::Surroundings,
+    surroundings::{Surroundings, storage_from_env},
     sweep::{self, Housekeeping},
 };
 use service_kit::{config::Config, database::Database, server, telemetry};
@@ -36,7 +36,8 @@ struct Seed {
     /// Where the random numbers begin.
     #[arg(long, default_value_t = 7)]
     seed: u64,
-    /// Write e-mail, password and id of 200 users to this file.
+    /// Write e-mail, password and id of 200 users to this file, and the id of a flyer of theirs
+    /// to delete.
     #[arg(long)]
     users_csv: Option<PathBuf>,
     /// Throw away what is in the database. Without it a database with users is left alone.
@@ -107,6 +108,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
 }
 
 async fn fill(config: &Config, arguments: Seed) -> anyhow::Result<()> {
+    let storage = storage_from_env(|name| std::env::var(name).ok())?;
     let database = Database::open(&config.database, 1).await?;
     database.migrate(MIGRATIONS).await?;
     let plan = seed::Plan {
@@ -114,6 +116,7 @@ async fn fill(config: &Config, arguments: Seed) -> anyhow::Result<()> {
         seed: arguments.seed,
         replace: arguments.replace,
         users_csv: arguments.users_csv,
+        storage: Some(storage),
     };
     let done = seed::run(&database, &plan).await?;
     tracing::info!(

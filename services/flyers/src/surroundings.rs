@@ -69,7 +69,10 @@ impl Surroundings {
 ///
 /// # Errors
 /// The variable cannot be used, or the folder cannot.
-pub fn storage_from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Storage, StorageError> {
+pub fn storage_from_env(
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<Storage, SurroundingsError> {
     let url = lookup("OBJECT_STORE_URL").filter(|url| !url.trim().is_empty());
-    Storage::open(&StorageUrl::parse(url.as_deref().unwrap_or(DEFAULT_STORE))?)
+    let url = StorageUrl::parse(url.as_deref().unwrap_or(DEFAULT_STORE))?;
+    Ok(Storage::open(&url)?)
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rand::{Rng, RngExt as _, SeedableRng as _, seq::IndexedRandom as _};
 use rand_chacha::ChaCha8Rng;
 
-use super::words;
+use super::{gallery, words};
 use crate::{
     geo::Point,
     geocoder::{PLACES, Place},
@@ -91,7 +91,7 @@ impl Maker {
         let picture = self
             .random
             .random_bool(0.7)
-            .then(|| format!("avatars/{}.jpg", self.uuid()));
+            .then(|| gallery::avatar_sample(self.random.next_u32()));
         let bio = self
             .random
             .random_bool(0.4)
@@ -130,9 +130,50 @@ impl Maker {
             title,
             caption,
             created,
-            images: self.images(id),
+            images: self.images(),
             categories: self.categories(),
         }
+    }
+
+    /// A live flyer of a user to be deleted, older than all others: it is on no first page.
+    pub(super) fn doomed(&mut self, user: i64, gallery: &gallery::Gallery) -> Flyer {
+        let created = self.now - TimeDelta::days(181) - TimeDelta::seconds(user);
+        let place = self.place();
+        let title = format!("Abbruchparty {user}");
+        let caption = words::SENTENCES[0].to_owned();
+        Flyer {
+            id: i64::from(self.scale) + user,
+            creator: user,
+            info: [words::INFOS[0], words::INFOS[3]],
+            address: self.address(place),
+            place,
+            publication: created,
+            expiration: self.now + TimeDelta::days(60),
+            is_active: true,
+            search_text: searchable(&title, &caption),
+            title,
+            caption,
+            created,
+            images: gallery.paths(|| self.uuid()),
+            categories: vec![6],
+        }
+    }
+
+    /// A thousand users who like a flyer that is made to be deleted. Those who own such flyers
+    /// themselves are spared where there are enough others, so that their own lists stay as
+    /// they are; where there are fewer users, all but the creator.
+    pub(super) fn fans_of(
+        &mut self,
+        creator: i64,
+        owners: i64,
+    ) -> impl Iterator<Item = i64> + use<> {
+        const FANS: i64 = 1000;
+        let users = self.users();
+        let others = if users - owners >= FANS { owners } else { 0 };
+        let there = users - others;
+        let first = self.id_up_to(there);
+        let fans = (0..there.min(FANS)).map(move |n| others + 1 + (first + n) % there);
+        fans.filter(move |user| *user != creator)
     }
 
     /// A random one of `1..=bound`.
@@ -226,11 +267,11 @@ impl Maker {
         )
     }
 
-    fn images(&mut self, flyer: i64) -> Vec<String> {
+    /// One to five different ones.
+    fn images(&mut self) -> Vec<String> {
         let count = self.random.random_range(1..=5);
-        (0..count)
-            .map(|_| format!("flyers/{flyer}/{}.jpg", self.uuid()))
-            .collect()
+        let first = self.random.random_range(0..1000);
+        (first..first + count).map(gallery::flyer_sample).collect()
     }
 
     /// One to three. The first categories are common, the last is rare.

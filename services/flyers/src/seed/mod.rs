@@ -6,10 +6,18 @@
 //! scheduled. Every user has the same password with the same salt, hashed once: a seeded
 //! database holds no secrets.
 //!
+//! With a file of users and a place for pictures there are 200 flyers more, one for each user in
+//! the file, to be deleted by an audit: live, older than all others (on no first page), with
+//! five pictures of their own and 1000 favorites of users who are not in the file. Where there
+//! are fewer than 1200 users, all others like it: 199 favorites more for each user at a scale of
+//! 1000 flyers, 200 at 10 000; at 100 000 some 20 for those who are not in the file.
+//!
 //! Dates count back from the last full hour, so two runs within an hour give the same
 //! rows; [`Plan::run_at`] fixes them for good.
 
+mod gallery;
 mod make;
+mod photo;
 mod words;
 mod write;
 
@@ -19,9 +27,14 @@ use std::{
 };
 
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
-use service_kit::database::Database;
+use service_kit::{
+    database::Database,
+    image::ImageError,
+    storage::{Storage, StorageError},
+};
 
-use self::{make::Maker, write::SearchIndex};
+pub use self::photo::photo;
+use self::{gallery::Gallery, make::Maker, write::SearchIndex};
 
 /// The password of every seeded user.
 pub const PASSWORD: &str = "Flyers-2024";
@@ -37,8 +50,11 @@ pub struct Plan {
     pub seed: u64,
     /// Throw away what is there.
     pub replace: bool,
-    /// Where to write e-mail, password and id of the first users.
+    /// Where to write e-mail, password and id of the first users. With `storage` each of them
+    /// gets one flyer more, to be deleted, which is named there too.
     pub users_csv: Option<PathBuf>,
+    /// Where to write pictures; without it there are rows only.
+    pub storage: Option<Storage>,
 }
 
 /// What was made.
@@ -48,7 +64,7 @@ pub struct Done {
     pub users: i64,
     /// Flyers.
     pub flyers: i64,
-    /// Pictures; rows, no files.
+    /// Pictures of flyers, in rows. They share a few files.
     pub images: i64,
     /// How long it took.
     pub took: Duration,
@@ -76,6 +92,15 @@ pub enum SeedError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The pictures cannot be written.
+    #[error("cannot write the pictures (OBJECT_STORE_URL): {0}")]
+    Storage(#[from] StorageError),
+    /// The pictures cannot be made.
+    #[error("cannot make the pictures: {0}")]
+    Picture(#[from] ImageError),
+    /// There are no threads to make pictures.
+    #[error("the system gives no threads to work on pictures: {0}")]
+    Threads(std::io::Error),
     /// The password cannot be hashed.
     #[error("cannot hash the password of the seeded users")]
     Password,
@@ -102,21 +127,42 @@ impl Plan {
         let hash = service_kit::password::hash_with_salt(PASSWORD, b"flyers seed salt")
             .map_err(|_| SeedError::Password)?;
         let mut maker = Maker::new(self.scale, self.seed, now);
+        let gallery = match (&self.storage, &self.users_csv) {
+            (Some(_), Some(_)) => Some(Gallery::make().await?),
+            _ => None,
+        };
+        if let Some(storage) = &self.storage {
+            gallery::write_samples(storage).await?;
+        }
+        let listed = USERS_IN_CSV.min(maker.users());
         let mut transaction = database.begin().await?;
         write::take_time(&mut transaction).await?;
         let search = SearchIndex::put_aside(&mut transaction).await?;
-        write::make_room(&mut transaction, self.replace).await?;
+        let left_over = write::make_room(&mut transaction, self.replace).await?;
         write::users(&mut transaction, &mut maker, &hash).await?;
         let images = write::flyers(&mut transaction, &mut maker).await?;
         write::engagement(&mut transaction, &mut maker).await?;
+        let doomed = match &gallery {
+            Some(gallery) => write::doomed(&mut transaction, &mut maker, listed, gallery).await?,
+            None => Vec::new(),
+        };
         write::continue_ids(&mut transaction).await?;
         search.put_back(&mut transaction).await?;
         transaction.commit().await?;
+        if let Some(storage) = &self.storage {
+            // In this order: the same numbers give the same names again.
+            storage.discard(left_over).await?.delete().await;
+            if let Some(gallery) = &gallery {
+                gallery.write(storage, &doomed).await?;
+            }
+        }
         write::finish(database).await?;
         if let Some(path) = &self.users_csv {
-            write_csv(path, &maker).map_err(|source| SeedError::Csv {
-                path: path.clone(),
-                source,
+            write_csv(path, &maker, listed, gallery.is_some()).map_err(|source| {
+                SeedError::Csv {
+                    path: path.clone(),
+                    source,
+                }
             })?;
         }
         Ok(Done {
@@ -129,10 +175,20 @@ impl Plan {
 }
 
 /// The names need no quotes: letters, digits, dots.
-fn write_csv(path: &Path, maker: &Maker) -> Result<(), std::io::Error> {
-    let mut text = String::from("email,password,user_id\n");
-    for id in 1..=USERS_IN_CSV.min(maker.users()) {
-        text += &format!("{},{PASSWORD},{id}\n", make::email(id));
+fn write_csv(
+    path: &Path,
+    maker: &Maker,
+    listed: i64,
+    with_doomed: bool,
+) -> Result<(), std::io::Error> {
+    let mut text = String::from("email,password,user_id");
+    text += if with_doomed { ",doomed\n" } else { "\n" };
+    for id in 1..=listed {
+        text += &format!("{},{PASSWORD},{id}", make::email(id));
+        if with_doomed {
+            text += &format!(",{}", i64::from(maker.scale()) + id);
+        }
+        text.push('\n');
     }
     std::fs::write(path, text)
 }

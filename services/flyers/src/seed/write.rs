@@ -3,11 +3,19 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use service_kit::database::{Database, Dialect, Text, Transaction, insert_rows, query};
+use service_kit::{
+    database::{Database, Dialect, Text, Transaction, insert_rows, query},
+    image::Form,
+};
 
 use super::{
     SeedError,
+    gallery::Gallery,
     make::{Flyer, Maker, User},
+};
+use crate::{
+    pictures::{OF_FLYER, own_files},
+    users::OF_PROFILE,
 };
 
 /// Rows of one INSERT. Sixteen values each stay below the 32 766 that SQLite binds.
@@ -55,7 +63,9 @@ impl SearchIndex {
         };
         for (name, _) in &parts {
             // One of the names that stand above.
-            query(format!("DROP {kind} {name}")).execute(&mut *tx).await?;
+            query(format!("DROP {kind} {name}"))
+                .execute(&mut *tx)
+                .await?;
         }
         Ok(Self(parts.into_iter().map(|(_, sql)| sql).collect()))
     }
@@ -83,17 +93,38 @@ pub(super) async fn take_time(tx: &mut Transaction) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-pub(super) async fn make_room(tx: &mut Transaction, replace: bool) -> Result<(), SeedError> {
+/// Files that go with the rows.
+const OWN_PICTURES: [(&str, &[Form]); 2] = [
+    (
+        "SELECT path FROM flyer_images AS i WHERE path NOT LIKE 'samples/%'",
+        OF_FLYER,
+    ),
+    (
+        "SELECT profile_picture FROM profiles AS p WHERE profile_picture NOT LIKE 'samples/%'",
+        OF_PROFILE,
+    ),
+];
+
+/// Gives the files that no row will name after the commit.
+pub(super) async fn make_room(
+    tx: &mut Transaction,
+    replace: bool,
+) -> Result<Vec<String>, SeedError> {
     let users: i64 = query(COUNT_USERS).fetch_scalar(&mut *tx).await?;
     if users > 0 && !replace {
         return Err(SeedError::NotEmpty { users });
     }
+    let mut files = Vec::new();
     if users > 0 {
+        for (paths, forms) in OWN_PICTURES {
+            let paths: Vec<(String,)> = query(paths).fetch_all(&mut *tx).await?;
+            files.extend(paths.iter().flat_map(|(path,)| own_files(path, forms)));
+        }
         for table in EMPTY {
             query(table).execute(&mut *tx).await?;
         }
     }
-    Ok(())
+    Ok(files)
 }
 
 pub(super) async fn users(
@@ -129,12 +160,16 @@ pub(super) async fn users(
         });
         let into =
             "INSERT INTO profiles (user_id, name, bio, profile_picture, created_at, updated_at)";
-        insert_rows(into, profiles.collect()).execute(&mut *tx).await?;
+        insert_rows(into, profiles.collect())
+            .execute(&mut *tx)
+            .await?;
         let privacy = some
             .iter()
             .map(|user| vec![user.id.into(), user.created.into(), user.created.into()]);
         let into = "INSERT INTO privacy_settings (user_id, created_at, updated_at)";
-        insert_rows(into, privacy.collect()).execute(&mut *tx).await?;
+        insert_rows(into, privacy.collect())
+            .execute(&mut *tx)
+            .await?;
     }
     Ok(())
 }
@@ -150,6 +185,37 @@ pub(super) async fn flyers(tx: &mut Transaction, maker: &mut Maker) -> Result<i6
         insert_links(tx, &flyers).await?;
     }
     Ok(images)
+}
+
+/// One more flyer for each of the first users, which many others like; for audits of deletion.
+/// Gives what their pictures are called.
+pub(super) async fn doomed(
+    tx: &mut Transaction,
+    maker: &mut Maker,
+    owners: i64,
+    gallery: &Gallery,
+) -> Result<Vec<Vec<String>>, SeedError> {
+    let flyers: Vec<Flyer> = (1..=owners)
+        .map(|user| maker.doomed(user, gallery))
+        .collect();
+    for some in flyers.chunks(ROWS) {
+        insert_flyers(tx, some).await?;
+        insert_images(tx, some).await?;
+        insert_links(tx, some).await?;
+    }
+    let mut favorites = Vec::new();
+    for flyer in &flyers {
+        let fans = maker.fans_of(flyer.creator, owners);
+        favorites.extend(fans.map(|user| (user, flyer.id, flyer.created)));
+    }
+    favorites.sort_unstable();
+    insert_pairs(
+        tx,
+        "INSERT INTO favorites (user_id, flyer_id, created_at)",
+        &favorites,
+    )
+    .await?;
+    Ok(flyers.into_iter().map(|flyer| flyer.images).collect())
 }
 
 async fn insert_flyers(tx: &mut Transaction, flyers: &[Flyer]) -> Result<(), SeedError> {

@@ -21,7 +21,7 @@ use service_kit::{
 pub(crate) use self::{
     edit::{__path_change_profile, UPDATE, change_profile},
     own::{__path_own_flyers, COUNT_OWN, OWN, own_flyers},
-    picture::{__path_put_picture, __path_remove_picture, put_picture, remove_picture},
+    picture::{__path_put_picture, __path_remove_picture, OF_PROFILE, put_picture, remove_picture},
     privacy::{
         __path_change_privacy, __path_privacy, CHANGE_PRIVACY, PRIVACY, change_privacy, privacy,
     },

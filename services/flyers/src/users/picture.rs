@@ -33,7 +33,7 @@ use crate::{
 
 /// What a profile picture is made into: at most 500 pixels wide (founding paper 002), and the
 /// avatar of the cards.
-const OF_PROFILE: &[Form] = &[
+pub(crate) const OF_PROFILE: &[Form] = &[
     Form {
         suffix: "",
         max_width: 500,

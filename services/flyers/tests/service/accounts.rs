@@ -88,10 +88,7 @@ fn a_token_whose_user_is_gone_makes_nothing() {
     service.execute("DELETE FROM users");
     let body =
         json!({ "title": "x", "category_tags": ["events"], "location_address": "8001 Zürich" });
-    assert_eq!(
-        service.post_as(&token, "/api/v1/flyers/", &body).status,
-        401
-    );
+    assert_eq!(service.publish(&token, &body).status, 401);
     assert_eq!(service.execute("DELETE FROM flyers"), 0);
 }
 

@@ -277,9 +277,7 @@ fn a_flyer_is_where_the_address_service_finds_it_and_reading_asks_nobody() {
     let service = with_nominatim(&url);
     let (token, _) = service.register("a@example.org");
     for address in ["Bundesplatz 3, Bern", "BUNDESPLATZ  3, bern"] {
-        let made = service
-            .post_as(&token, "/api/v1/flyers/", &new_flyer(address))
-            .expect(201);
+        let made = service.publish(&token, &new_flyer(address)).expect(201);
         assert_eq!(made["location"]["lat"], 46.94797);
         assert_eq!(made["location"]["lng"], 7.44744);
         service
@@ -297,7 +295,7 @@ fn a_busy_address_service_costs_no_more_than_its_limit_and_then_nothing() {
     let (token, _) = service.register("a@example.org");
     let publish = |address: &str| {
         let begin = Instant::now();
-        let answer = service.post_as(&token, "/api/v1/flyers/", &new_flyer(address));
+        let answer = service.publish(&token, &new_flyer(address));
         assert_eq!(answer.expect(503)["error"], "unavailable");
         begin.elapsed()
     };

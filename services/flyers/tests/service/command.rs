@@ -3,6 +3,7 @@
 use std::{
     net::TcpListener,
     process::{Child, Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -19,11 +20,19 @@ pub(crate) fn flyers(arguments: &[&str], environment: &[(&str, &str)]) -> Comman
     command
         .args(arguments)
         .env_clear()
+        .env("OBJECT_STORE_URL", empty_store())
         .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
+}
+
+/// A place for files that nobody else uses; the default would be in the working directory.
+fn empty_store() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    format!("{}/media/{process}-{number}", env!("CARGO_TARGET_TMPDIR"))
 }
 
 /// Runs to the end, checks that it is a refusal, gives what was said.

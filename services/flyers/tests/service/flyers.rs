@@ -13,9 +13,7 @@ fn a_flyer_is_made_and_read_back() {
         "title": " Jazz am See ", "description": "Eintritt frei & 50% off", "info_field_1": "CHF 10",
         "category_tags": ["nightlife", "events", "events"], "location_address": "Seestrasse 1, 8810 Horgen",
     });
-    let made = service
-        .post_as(&token, "/api/v1/flyers/", &body)
-        .expect(201);
+    let made = service.publish(&token, &body).expect(201);
     assert_eq!(made["title"], "Jazz am See");
     assert_eq!(
         (&made["caption"], &made["description"]),
@@ -51,7 +49,7 @@ fn every_fault_of_a_new_flyer_is_named() {
         "category_tags": ["unheard-of"], "location_address": "",
         "publication_date": "2001-01-01T00:00:00Z",
     });
-    let mut fields = service.post_as(&token, "/api/v1/flyers/", &body).fields();
+    let mut fields = service.publish(&token, &body).fields();
     fields.sort();
     let expected = [
         "caption",
@@ -66,21 +64,15 @@ fn every_fault_of_a_new_flyer_is_named() {
     let mut good =
         json!({ "title": "x", "category_tags": ["events"], "location_address": "Atlantis 1" });
     assert_eq!(
-        service.post_as(&token, "/api/v1/flyers/", &good).fields(),
+        service.publish(&token, &good).fields(),
         ["location_address"]
     );
     good["location_address"] = json!("8001 Zürich");
     good["category_tags"] = json!([]);
-    assert_eq!(
-        service.post_as(&token, "/api/v1/flyers/", &good).fields(),
-        ["category_tags"]
-    );
+    assert_eq!(service.publish(&token, &good).fields(), ["category_tags"]);
     good["category_tags"] = json!(["events"]);
     good["expiration_date"] = json!("2020-01-01T00:00:00Z");
-    assert_eq!(
-        service.post_as(&token, "/api/v1/flyers/", &good).fields(),
-        ["expiration_date"]
-    );
+    assert_eq!(service.publish(&token, &good).fields(), ["expiration_date"]);
     assert_eq!(service.post("/api/v1/flyers/", &good).status, 401);
     assert_eq!(service.execute("DELETE FROM flyers"), 0, "nothing was made");
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use flyers::{
-    feed::statement::{CursorKey, Filter, Near, Search, Visibility, Window},
+    feed::statement::{CursorKey, Filter, Near, Search, Sort, Visibility, Window},
     geo::Point,
 };
 use service_kit::database::Dialect;
@@ -18,6 +18,12 @@ pub(crate) struct List {
 const RECENT: CursorKey = CursorKey::Recent(1_700_000_000_000_000, 500);
 const LOCATED: CursorKey = CursorKey::Located(1_700_000_000_000_000, 0x3e50_0000_0000_0000, 500);
 const NEAREST: CursorKey = CursorKey::Near(0x3e50_0000_0000_0000, 1_700_000_000_000_000, 500);
+const RANKED: CursorKey = CursorKey::Smart(
+    1_700_000_000_000_000,
+    0x4040_0000_0000_0000,
+    1_700_000_000_000_000,
+    500,
+);
 
 /// Every kind of list, without and with a place to see it from.
 pub(crate) fn lists(now: DateTime<Utc>) -> Vec<List> {
@@ -33,7 +39,30 @@ pub(crate) fn lists(now: DateTime<Utc>) -> Vec<List> {
         visibility: Visibility::All,
         ..creator.clone()
     };
+    let favorites = Filter {
+        favorites: true,
+        ..live.clone()
+    };
+    let following = Filter {
+        following: true,
+        ..live.clone()
+    };
     vec![
+        recent("favorites", favorites.clone()),
+        located("favorites with distance", favorites.clone()),
+        nearest("favorites, near me", favorites.clone()),
+        recent("favorites, category", in_categories(&favorites, &[1])),
+        recent("favorites, few hits", searching(&favorites, index())),
+        ranked("favorites, smart", favorites.clone()),
+        recent("following", following.clone()),
+        located("following with distance", following.clone()),
+        nearest("following, near me", following.clone()),
+        recent("following, category", in_categories(&following, &[1])),
+        recent("following, search", searching(&following, walk("konzert"))),
+        recent("following, few hits", searching(&following, index())),
+        ranked("following, smart", following.clone()),
+        ranked("smart", live.clone()),
+        farthest("by distance", live.clone()),
         recent("feed", live.clone()),
         located("feed with distance", live.clone()),
         recent("creator", creator.clone()),
@@ -90,6 +119,29 @@ fn nearest(name: &'static str, filter: Filter) -> List {
         name,
         filter: Filter {
             near: Some(Near { radius_km: 5.0 }),
+            ..from_zurich(filter)
+        },
+        cursor: NEAREST,
+    }
+}
+
+fn ranked(name: &'static str, filter: Filter) -> List {
+    List {
+        name,
+        filter: Filter {
+            sort: Some(Sort::Smart),
+            ..from_zurich(filter)
+        },
+        cursor: RANKED,
+    }
+}
+
+/// Nearest first without a bound.
+fn farthest(name: &'static str, filter: Filter) -> List {
+    List {
+        name,
+        filter: Filter {
+            sort: Some(Sort::Distance),
             ..from_zurich(filter)
         },
         cursor: NEAREST,

@@ -13,7 +13,10 @@ use serde_json::{Value, json};
 use service_kit::database::{Dialect, Text, query};
 use tokio::task::JoinHandle;
 
-use crate::running::Running;
+use crate::{
+    forms::{Form, picture},
+    running::Running,
+};
 
 /// A geocoder that does what its address says.
 struct Moody;
@@ -166,7 +169,7 @@ fn the_pool_tells_its_size_and_how_long_it_was_waited_for() {
 fn a_request_that_takes_too_long_ends_and_leaves_nothing_behind() {
     let service = moody(&[("REQUEST_TIMEOUT_S", "1")]);
     let (token, _) = service.register("a@example.org");
-    let answer = service.post_as(&token, "/api/v1/flyers/", &new_flyer("slow"));
+    let answer = service.publish(&token, &new_flyer("slow"));
     let problem = answer.expect(503);
     assert_eq!(problem["detail"], "the request took too long");
     assert!(answer.headers.contains_key("retry-after"));
@@ -178,7 +181,7 @@ fn a_request_that_takes_too_long_ends_and_leaves_nothing_behind() {
 fn an_address_service_that_is_down_is_not_an_unknown_address() {
     let service = moody(&[]);
     let (token, _) = service.register("a@example.org");
-    let answer = service.post_as(&token, "/api/v1/flyers/", &new_flyer("down"));
+    let answer = service.publish(&token, &new_flyer("down"));
     assert_eq!(answer.expect(503)["error"], "unavailable");
     assert_eq!(answer.headers["retry-after"], "30");
     assert_eq!(service.execute("DELETE FROM flyers"), 0);
@@ -189,7 +192,7 @@ fn a_bug_is_answered_without_its_details_and_the_service_goes_on() {
     let service = moody(&[]);
     let (token, _) = service.register("a@example.org");
     for _ in 0..20 {
-        let answer = service.post_as(&token, "/api/v1/flyers/", &new_flyer("bug"));
+        let answer = service.publish(&token, &new_flyer("bug"));
         assert_eq!(answer.expect(500)["error"], "internal");
         assert_eq!(answer.headers["content-type"], "application/problem+json");
         assert!(answer.headers.contains_key("x-request-id"));
@@ -197,9 +200,7 @@ fn a_bug_is_answered_without_its_details_and_the_service_goes_on() {
             assert!(!answer.text.contains(word), "{}", answer.text);
         }
     }
-    service
-        .post_as(&token, "/api/v1/flyers/", &new_flyer("fine"))
-        .expect(201);
+    service.publish(&token, &new_flyer("fine")).expect(201);
     let metrics = service.get("/metrics").text;
     let counted = r#"http_requests_total{route="POST /api/v1/flyers/",status="500"} 20"#;
     assert!(metrics.contains(counted), "{metrics}");
@@ -228,7 +229,12 @@ fn an_open_request_is_answered_before_the_service_ends() {
         let answer = agent
             .post(url)
             .header("authorization", format!("Bearer {token}"))
-            .send_json(new_flyer("slow"));
+            .header("content-type", Form::kind())
+            .send(
+                Form::of(&new_flyer("slow"))
+                    .file("image_1", &picture(1))
+                    .bytes(),
+            );
         answer.unwrap().status().as_u16()
     });
     receive.recv().unwrap();

@@ -32,6 +32,16 @@ impl Place {
         }
     }
 
+    /// With a database on a server of the test's own.
+    pub(crate) fn on(server: &throwaway::Postgres) -> Self {
+        let database = server.database().unwrap();
+        Self {
+            url: database.url(),
+            _on_server: Some(database),
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
     /// What `DATABASE_URL` must be.
     pub(crate) fn url(&self) -> &str {
         &self.url

@@ -41,9 +41,39 @@ const HITS: &[&str] = &[
     "SEARCH w USING INTEGER PRIMARY KEY (rowid=?)",
     "SCAN flyer_search VIRTUAL TABLE",
 ];
+const LIKED: &[&str] = &[
+    "SEARCH r USING COVERING INDEX favorites_user_flyer (user_id=?)",
+    "SEARCH w USING INTEGER PRIMARY KEY (rowid=?)",
+];
+const FOLLOWED: &[&str] = &[
+    "SEARCH r USING COVERING INDEX follows_pair (follower_id=?)",
+    "SEARCH w USING COVERING INDEX flyers_live_creator (creator_id=?",
+];
 
 fn expected(list: &str) -> Expected {
     match list {
+        "favorites"
+        | "favorites with distance"
+        | "favorites, near me"
+        | "favorites, category"
+        | "favorites, few hits"
+        | "favorites, smart" => (LIKED, SORT),
+        "following"
+        | "following with distance"
+        | "following, near me"
+        | "following, category"
+        | "following, smart" => (FOLLOWED, SORT),
+        // The text is not in the index, so it does not cover.
+        "following, search" => (
+            &[
+                "SEARCH r USING COVERING INDEX follows_pair (follower_id=?)",
+                "SEARCH w USING INDEX flyers_live_creator (creator_id=?",
+            ],
+            SORT,
+        ),
+        "following, few hits" => (HITS, SORT),
+        "smart" => (&[FEED], SORT),
+        "by distance" => (&[IN_BOX], SORT),
         "feed" => (&[FEED], &[]),
         "feed with distance" => (&["SCAN w USING COVERING INDEX flyers_live_recent"], TIES),
         "creator" | "creator, category" => (&[OF_CREATOR], &[]),
@@ -106,8 +136,15 @@ fn expected(list: &str) -> Expected {
 
 /// What may be read whole: the results of inner queries, which have a LIMIT, and the
 /// seven categories.
-const BOUNDED: [&str; 11] = [
+const BOUNDED: [&str; 18] = [
     "SCAN page",
+    "SCAN s",
+    "SCAN m",
+    "SCAN n",
+    "SCAN ranked",
+    "SCAN circles",
+    "SCAN held",
+    "SCAN 3 CONSTANT ROWS",
     "SCAN counted",
     "SCAN hits",
     "SCAN own",

@@ -264,7 +264,7 @@ fn dates_of_a_new_flyer_have_defaults_and_a_tolerance() {
         body.as_object_mut()
             .unwrap()
             .extend(more.as_object().unwrap().clone());
-        service.post_as(&token, "/api/v1/flyers/", &body)
+        service.publish(&token, &body)
     };
     let date = |value: &Value| value.as_str().unwrap().parse::<DateTime<Utc>>().unwrap();
     let now = Utc::now();

@@ -121,8 +121,16 @@ impl Running {
 
     /// With an empty database, variables of the environment, and a geocoder.
     pub(crate) fn start(environment: &[(&str, &str)], geocoder: Arc<dyn Geocoder>) -> Self {
+        Self::at(Place::new(), environment, geocoder)
+    }
+
+    /// Like [`Running::start`], over an empty database of the caller's choice.
+    pub(crate) fn at(
+        place: Place,
+        environment: &[(&str, &str)],
+        geocoder: Arc<dyn Geocoder>,
+    ) -> Self {
         watch();
-        let place = Place::new();
         let lookup = |name: &str| match name {
             "DATABASE_URL" => Some(place.url().to_owned()),
             "JWT_SECRET" => Some("a secret of the tests, long enough".to_owned()),
@@ -148,7 +156,7 @@ impl Running {
                 geocoder,
                 storage: storage.clone(),
                 images: Images::start(ImageOptions::default()).unwrap(),
-                radius: DefaultRadius::from_env(&lookup).unwrap(),
+                radius: DefaultRadius::from_env(lookup).unwrap(),
             };
             let router = app::build_with(&config, database.clone(), surroundings)
                 .await
@@ -186,11 +194,6 @@ impl Running {
     /// The URL of its database.
     pub(crate) fn url(&self) -> &str {
         self.place.url()
-    }
-
-    /// A folder for files of this test.
-    pub(crate) fn folder(&self) -> &std::path::Path {
-        self.place.folder()
     }
 
     /// The folder of stored files.
@@ -257,16 +260,43 @@ impl Running {
     }
 
     pub(crate) fn send(&self, path: &str, token: Option<&str>, kind: &str, body: &str) -> Answer {
+        self.send_as("POST", path, token, kind, body.as_bytes())
+    }
+
+    /// Any request with a body.
+    pub(crate) fn send_as(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        kind: &str,
+        body: &[u8],
+    ) -> Answer {
+        let mut headers = vec![("content-type", kind.to_owned())];
+        headers.extend(token.map(|token| ("authorization", format!("Bearer {token}"))));
+        self.send_with(method, path, &headers, body)
+    }
+
+    /// Any request with a body and headers.
+    pub(crate) fn send_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, String)],
+        body: &[u8],
+    ) -> Answer {
         let (trace, traceparent) = new_trace();
-        let mut request = self
-            .agent
-            .post(format!("{}{path}", self.origin))
-            .header("traceparent", traceparent)
-            .header("content-type", kind);
-        if let Some(token) = token {
-            request = request.header("authorization", format!("Bearer {token}"));
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.origin))
+            .header("traceparent", traceparent);
+        for (name, value) in headers {
+            request = request.header(*name, value);
         }
-        answer(request.send(body).unwrap(), trace)
+        let request = request.body(body).unwrap();
+        // Some tests send a body where there is none to be.
+        let sent = self.agent.run(request);
+        answer(sent.unwrap(), trace)
     }
 
     /// A new account: token and user id.
@@ -284,7 +314,7 @@ impl Running {
         let body = serde_json::json!({
             "title": title, "category_tags": [category], "location_address": address,
         });
-        self.post_as(token, "/api/v1/flyers/", &body).expect(201)["id"]
+        self.publish(token, &body).expect(201)["id"]
             .as_i64()
             .unwrap()
     }

@@ -150,10 +150,10 @@ fn single_things_run_a_constant_number_of_statements() {
     let answer = service.post("/api/v1/auth/register/", &new);
     costs("register", &answer, 3, 2);
     let new = json!({ "title": "x", "category_tags": ["events", "retail"], "location_address": "8001 Zürich" });
-    let answer = service.post_as(&token, "/api/v1/flyers/", &new);
+    let answer = service.publish(&token, &new);
     // Flyer and links; then it is read with pictures and categories.
     costs("create", &answer, 5, 4);
-    service.post_as(&token, "/api/v1/flyers/", &new).expect(201);
+    service.publish(&token, &new).expect(201);
     // Flyers, count, categories; no count by cursor.
     let own = "/api/v1/users/me/flyers/?page_size=1";
     costs(own, &service.get_as(&token, own), 3, 2 + 1 + 3);

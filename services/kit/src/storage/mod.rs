@@ -53,7 +53,7 @@ use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use object_store::{GetOptions, GetResult, ObjectStore, path::Path};
+use object_store::{GetOptions, GetResult, ObjectStore, ObjectStoreExt as _, path::Path};
 
 use change::Change;
 use folder::Folder;
@@ -202,6 +202,21 @@ impl Storage {
             return Err(error);
         }
         Ok(Discarded(change))
+    }
+
+    /// Copies a file to a path that was never used; in a folder both are names of the same bytes.
+    ///
+    /// For filling a store: unlike [`Storage::write`] it leaves no entry in the trash, so that
+    /// whoever is killed before a row names the copy leaves a file behind.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Path`] for what cannot be a path, [`StorageError::Store`] when the store
+    /// fails or there is no such file.
+    pub async fn copy(&self, from: &str, to: &str) -> Result<(), StorageError> {
+        let (from, to) = (checked(from)?, checked(to)?);
+        let copied = self.0.store.copy(&from, &to).await;
+        copied.map_err(|source| StorageError::store("copy", &from, source))
     }
 
     /// The file at a path; `None` when there is none.
