@@ -138,12 +138,14 @@ fn weigh(lint: &mut Lint, sampled: &[(Label, Vec<Lint>)]) {
         }
         (_, []) => {}
         (with, without) => {
+            let is_likely =
+                |other: &Lint| is_same(other, lint) && other.certainty == Certainty::Likely;
             let likely = with
                 .iter()
-                .flat_map(|(_, lints)| lints)
-                .any(|other| is_same(other, lint) && other.certainty == Certainty::Likely);
-            // The planner does otherwise for as many values: it may well be right for these.
-            lint.certainty = match likely && with.len() > without.len() {
+                .filter(|(_, lints)| lints.iter().any(is_likely))
+                .count();
+            // Where the planner does otherwise for as many values, it may well be right for these.
+            lint.certainty = match 2 * likely > sampled.len() {
                 true => Certainty::Likely,
                 false => Certainty::Possible,
             };
@@ -234,14 +236,28 @@ impl LintContext<'_> {
             certainty: fault.certainty(),
             summary: fault.sentence(),
             evidence,
-            suggestion: self
-                .structure
-                .filter(|structure| {
-                    self.plan.system != Dialect::Postgres
-                        || !is_served(structure, fault.table(), self.schema)
-                })
-                .and_then(|structure| suggest(structure, fault.table(), self.schema)),
+            suggestion: self.suggestion(F::KIND, fault.table()),
         }
+    }
+
+    fn suggestion(&self, kind: LintKind, table: &str) -> Option<IndexSuggestion> {
+        let structure = self.structure?;
+        let suggestion = suggest(structure, table, self.schema)?;
+        if self.plan.system != Dialect::Postgres {
+            return Some(suggestion);
+        }
+        if is_served(structure, table, self.schema) {
+            return None;
+        }
+        // An index that does not help with the order is no answer to a sort.
+        let first = structure.order.first().filter(|first| {
+            kind == LintKind::UnboundedSort && first.table.eq_ignore_ascii_case(table)
+        });
+        let orders = first.is_none_or(|first| {
+            let mut columns = suggestion.columns.iter();
+            columns.any(|(name, _)| name.eq_ignore_ascii_case(&first.column))
+        });
+        orders.then_some(suggestion)
     }
 
     /// Partial indexes that were meant for such a statement and do not match its text.
