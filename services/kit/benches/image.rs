@@ -64,7 +64,7 @@ const FLYER: &[Form] = &[
 fn photograph() -> Bytes {
     let photo = photo::photo(4000, 3000);
     let mut bytes = Vec::new();
-    let mut encoder = Encoder::new(&mut bytes, 84);
+    let mut encoder = Encoder::new(&mut bytes, 93);
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
     encoder
         .encode(photo.as_raw(), 4000, 3000, ColorType::Rgb)

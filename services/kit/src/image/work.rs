@@ -20,8 +20,8 @@ use super::{Form, ImageError, Picture, decode::Bounds, process};
 pub const MAX_BYTES: usize = 5 << 20;
 
 /// The default of [`ImageOptions::max_pixels`]: what the sharpest phone mode in wide use (50 MP)
-/// gives. One worker needs about 6 bytes of memory for each pixel of the picture it works on, so
-/// this is 300 MB.
+/// gives. A worker holds 3 to 8 bytes for each pixel of the picture it works on, a progressive JPEG
+/// and a picture with transparency the most: 400 MB at worst.
 pub const MAX_PIXELS: u64 = 50_000_000;
 
 /// The default of [`ImageOptions::waiting`]: at 0.1 s for a photograph the last in the queue

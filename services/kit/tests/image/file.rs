@@ -7,7 +7,7 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
 pub(crate) fn jpeg(image: &RgbImage) -> Vec<u8> {
     jpeg_with(image, |encoder| {
-        encoder.set_sampling_factor(SamplingFactor::F_2_2)
+        encoder.set_sampling_factor(SamplingFactor::F_2_2);
     })
 }
 

@@ -1,5 +1,7 @@
 //! What becomes of pictures that people upload, and which of them are refused.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod file;
 mod photo;
 mod quality;
