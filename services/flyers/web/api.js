@@ -204,7 +204,8 @@ export const forgetAll = () => forget(() => true);
 
 /** Applies a change to every remembered copy of the flyers that `which` picks, and tells the views. */
 export function changeCards(which, change) {
-  for (const [path, value] of memory) {
+  // A copy: remembering moves an entry to the end of the map.
+  for (const [path, value] of [...memory]) {
     const cards = value?.results?.filter(which) ?? [];
     if (cards.length === 0) continue;
     cards.forEach(change);

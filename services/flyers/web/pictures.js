@@ -13,12 +13,11 @@ export function pictureChooser(start, changed) {
   let items = start.map(({ id, thumb_url: url }) => ({ id, url: local(url) }));
   const list = h('ol', { class: 'tiles', 'aria-label': 'Pictures' });
   const input = h('input', {
-    type: 'file', id: 'field-pictures', class: 'hidden-text', multiple: true, accept: 'image/jpeg,image/png,image/webp',
+    type: 'file', id: 'pictures-input', 'aria-label': 'Add pictures', class: 'hidden-text', multiple: true, accept: 'image/jpeg,image/png,image/webp',
     on: { change: () => add([...input.files]) },
   });
   const label = h('label', { class: 'tile add', for: input.id }, icon('plus'), h('span', {}, 'Add pictures'));
   const node = h('div', { class: 'pictures', on: { dragover, drop } }, list, input);
-  node.name = 'pictures';
 
   async function add(files) {
     const room = MOST_PICTURES - items.length;

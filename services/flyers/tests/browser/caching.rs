@@ -158,8 +158,7 @@ fn seed_002_the_same_avatar_is_never_fetched_twice() {
         page.open(path);
         scroll_through(&page);
     }
-    page.call("Page.reload", json!({}));
-    page.wait("window.speedwellStats?.readyMs != null");
+    page.reload();
     let avatar = page.eval("new URL(document.querySelector('.creator img').src).pathname");
     let wanted = format!("GET {}", avatar.as_str().unwrap());
     let asked = site.take_requests();
@@ -201,8 +200,7 @@ fn seed_002_a_profile_opened_again_in_the_session_asks_for_nothing() {
     page.wait("document.querySelector('#announcer').innerText === 'Refreshed'");
     assert_eq!(about(&site, &anna).len(), 2);
     // Another tab is another session, and a reload forgets.
-    page.call("Page.reload", json!({}));
-    page.wait("window.speedwellStats?.readyMs != null && speedwellStats.session.misses > 0");
+    page.reload();
     assert!(about(&site, &anna).len() >= 2);
     browser.expect_no_faults();
 }

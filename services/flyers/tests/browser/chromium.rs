@@ -81,6 +81,8 @@ impl Browser {
         let address = url.trim_start_matches("ws://").split('/').next().unwrap();
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
+        // A browser that says nothing is a failure, not a reason to wait for ever.
+        stream.set_read_timeout(Some(2 * PATIENCE)).unwrap();
         let (socket, _) = tungstenite::client(&url, stream).unwrap();
         Self {
             wire: Rc::new(RefCell::new(Wire {
@@ -155,7 +157,7 @@ impl Wire {
 
     fn read(&mut self) -> Value {
         loop {
-            let message = self.socket.read().expect("chromium hung up");
+            let message = self.socket.read().expect("chromium hung up or is stuck");
             let Message::Text(text) = message else {
                 continue;
             };
@@ -235,6 +237,8 @@ impl Page {
         let attach =
             json!({ "autoAttach": true, "waitForDebuggerOnStart": false, "flatten": true });
         page.call("Target.setAutoAttach", attach);
+        // A tab behind another one gets its keys all the same.
+        page.call("Emulation.setFocusEmulationEnabled", json!({ "enabled": true }));
         page.size(1280, 800);
         page
     }
@@ -299,6 +303,13 @@ impl Page {
         let url = format!("{}{path}", self.origin);
         let gone = self.call("Page.navigate", json!({ "url": url }));
         assert!(gone["errorText"].is_null(), "{url}: {}", gone["errorText"]);
+        self.wait("!window.left && window.speedwellStats?.readyMs != null");
+    }
+
+    /// Loads the document again, as F5 does.
+    pub(crate) fn reload(&self) {
+        self.eval("window.left = true");
+        self.call("Page.reload", json!({}));
         self.wait("!window.left && window.speedwellStats?.readyMs != null");
     }
 

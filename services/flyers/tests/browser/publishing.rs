@@ -41,7 +41,7 @@ fn a_flyer_is_made_with_pictures_and_is_on_the_wall_and_the_own_page() {
             "Address is required."
         ])
     );
-    page.choose("#field-pictures", &[(800, 1000), (3000, 2000)]);
+    page.choose("#pictures-input", &[(800, 1000), (3000, 2000)]);
     page.wait("document.querySelectorAll('.tile img').length === 2");
     page.fill("[name=title]", "Jazz am See");
     page.fill("[name=caption]", "Mit Apéro.\nBei jedem Wetter.");
@@ -75,7 +75,7 @@ fn five_pictures_are_the_most_and_what_is_no_picture_is_refused_at_once() {
     let (site, browser) = (Site::empty(), Browser::start());
     let (_, page) = signed_in(&site, &browser);
     page.open("/create");
-    page.choose("#field-pictures", &[(100, 100); 6]);
+    page.choose("#pictures-input", &[(100, 100); 6]);
     page.wait("document.querySelectorAll('.tile img').length === 5");
     assert!(
         page.text("#field-pictures-wrong").contains("At most 5"),
@@ -89,7 +89,7 @@ fn five_pictures_are_the_most_and_what_is_no_picture_is_refused_at_once() {
         ("[0x4d,0x5a,0,0]", "virus.jpg", "not a picture"),
     ] {
         page.eval(&format!(
-            "(() => {{ const input = document.querySelector('#field-pictures'); const files = new DataTransfer(); \
+            "(() => {{ const input = document.querySelector('#pictures-input'); const files = new DataTransfer(); \
              files.items.add(new File([new Uint8Array({bytes})], {name:?}, {{ type: 'image/jpeg' }})); \
              input.files = files.files; input.dispatchEvent(new Event('change')); }})()"
         ));
@@ -109,7 +109,7 @@ fn large_pictures_are_made_smaller_before_they_travel() {
     let (site, browser) = (Site::empty(), Browser::start());
     let (_, page) = signed_in(&site, &browser);
     page.open("/create");
-    page.choose("#field-pictures", &[(4000, 3000)]);
+    page.choose("#pictures-input", &[(4000, 3000)]);
     page.wait("document.querySelector('.tile img')?.naturalWidth > 0");
     assert_eq!(
         page.number("document.querySelector('.tile img').naturalWidth"),
@@ -141,7 +141,7 @@ fn every_field_of_a_flyer_can_be_changed() {
     page.fill("[name=location_address]", "Marktgasse 1, 8400 Winterthur");
     page.click("[aria-label='Move back picture 1']");
     page.click("[aria-label='Remove picture 3']");
-    page.choose("#field-pictures", &[(700, 900)]);
+    page.choose("#pictures-input", &[(700, 900)]);
     page.wait("document.querySelectorAll('.tile img').length === 3");
     page.click_words("Save");
     page.wait(&format!(
@@ -254,7 +254,7 @@ fn the_form_stays_filled_when_the_service_is_away() {
     let (mut site, browser) = (Site::empty(), Browser::start());
     let (_, page) = signed_in(&site, &browser);
     page.open("/create");
-    page.choose("#field-pictures", &[(300, 300)]);
+    page.choose("#pictures-input", &[(300, 300)]);
     page.wait("document.querySelectorAll('.tile img').length === 1");
     page.fill("[name=title]", "Jazz");
     page.click_words("Events");
