@@ -92,16 +92,12 @@ fn world() -> (Running, [String; 2]) {
         user(&service, "some", 100, 100),
         user(&service, "many", 1000, 1000),
     ];
-    let tables: &[&'static str] = match crate::DIALECT {
-        Dialect::Sqlite => &["ANALYZE"],
-        Dialect::Postgres => &[
-            "VACUUM (ANALYZE) flyers",
-            "VACUUM (ANALYZE) favorites",
-            "VACUUM (ANALYZE) follows",
-        ],
-    };
-    for table in tables {
-        service.execute(*table);
+    service.execute("ANALYZE");
+    if crate::DIALECT == Dialect::Postgres {
+        // No transaction may be around it, so it may run into the time limit of requests on
+        // a busy machine; indexes then answer a little slower, which is no fault.
+        let vacuum = query("VACUUM flyers").execute(service.database.write());
+        let _in_time = service.runtime.block_on(vacuum);
     }
     (service, users)
 }
