@@ -273,14 +273,13 @@ impl Stage<'_> {
         surroundings.otlp = Some(receiver.endpoint());
         let before = self.activity(&surroundings).await?;
         let mut service = Running::start(&self.audited.service, &surroundings).await?;
-        let row = self.rows(&surroundings)?.and_then(|rows| rows.get(0));
         let target = Target {
             audited: self.audited,
             routes: self.routes,
             address: service.address,
             scale: self.scale,
             workdir: &self.workdir,
-            row,
+            users: self.rows(&surroundings)?,
             probes: PROBES,
         };
         let bar = progress.bar(

@@ -5,7 +5,7 @@ use std::{collections::HashMap, net::SocketAddr, path::Path, time::Duration};
 
 use serde_json::Value;
 use speedwell_collect::Receiver;
-use speedwell_load::{Answer, Connection, Prepared, Row, Session, Step};
+use speedwell_load::{Answer, Connection, Prepared, Rows, Session, Step};
 use speedwell_trace::{Request, SpanId, TraceId};
 
 use super::steps::{Sizes, step};
@@ -67,8 +67,9 @@ pub(crate) struct Target<'a> {
     pub(crate) scale: u64,
     /// Folder with the data of the scale.
     pub(crate) workdir: &'a Path,
-    pub(crate) row: Option<Row>,
-    /// Counted probes of each route and page size; one more is sent first to warm it up.
+    pub(crate) users: Option<Rows>,
+    /// Counted probes of each route and page size; one more is sent first to warm it up. Each
+    /// is sent by a user of its own, so that what a user can do once can be probed.
     pub(crate) probes: usize,
 }
 
@@ -88,7 +89,12 @@ pub(crate) async fn probe(
     mut tick: impl FnMut(&str),
 ) -> Vec<Probe> {
     let audited = target.audited;
-    let mut session = Session::new(audited.load.seed, 0, target.row.clone());
+    let mut sessions: Vec<Session> = (0..=target.probes as u64)
+        .map(|user| {
+            let row = target.users.as_ref().and_then(|rows| rows.get(user));
+            Session::new(audited.load.seed, user, row)
+        })
+        .collect();
     let mut connection = Connection::new(target.address, audited.load.timeout);
     let mut probes = Vec::new();
     let mut sent = Vec::new();
@@ -111,9 +117,9 @@ pub(crate) async fn probe(
             };
             match step(route, sizes) {
                 Ok(step) => {
-                    for number in 0..=target.probes {
-                        match ask(&step, &mut session, &mut connection).await {
-                            Ok(asked) if number > 0 => sent.push(asked.sent(index)),
+                    for (user, session) in sessions.iter_mut().enumerate() {
+                        match ask(&step, session, &mut connection).await {
+                            Ok(asked) if user > 0 => sent.push(asked.sent(index)),
                             Ok(_) => {}
                             Err(failure) => {
                                 probe.failure.get_or_insert(failure);
