@@ -1,7 +1,9 @@
 -- Flyers, their pictures and categories.
 
+-- The id of a deleted flyer is never given to another one (AUTOINCREMENT): whoever still has it
+-- in a link or a list finds nothing.
 CREATE TABLE flyers (
-    id               INTEGER PRIMARY KEY,
+    id               INTEGER PRIMARY KEY AUTOINCREMENT,
     creator_id       BIGINT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     title            TEXT NOT NULL CHECK (length(title) BETWEEN 1 AND 200),
     caption          TEXT NOT NULL DEFAULT '' CHECK (length(caption) <= 2000),

@@ -17,7 +17,7 @@ use service_kit::{
     database::{Database, Dialect, Transaction},
 };
 
-use crate::{place::Place, running::Running};
+use crate::{create::form, forms::Form, place::Place, running::Running};
 
 /// What makes the database unusable, and usable again.
 enum Outage {
@@ -126,6 +126,7 @@ impl Load<'_> {
 
     fn register(&self, email: &str) {
         let body = json!({ "email": email, "password": "Abcdefg1" });
+        let body = ("application/json".to_owned(), body.to_string().into_bytes());
         let answer = self.call("register", "/api/v1/auth/register/", Some(body));
         if answer.is_some() {
             let mut acknowledged = self.acknowledged.lock().unwrap();
@@ -134,9 +135,7 @@ impl Load<'_> {
     }
 
     fn publish(&self) {
-        let body = json!({
-            "title": "x", "category_tags": ["events"], "location_address": "8001 Zürich",
-        });
+        let body = (Form::kind(), form(1).bytes());
         if let Some(made) = self.call("publish", "/api/v1/flyers/", Some(body)) {
             let mut acknowledged = self.acknowledged.lock().unwrap();
             acknowledged.flyers.push(made["id"].as_i64().unwrap());
@@ -144,15 +143,21 @@ impl Load<'_> {
     }
 
     /// Asks, notes how it went, gives the answer if it is a good one.
-    fn call(&self, what: &'static str, path: &str, body: Option<Json>) -> Option<Json> {
+    fn call(
+        &self,
+        what: &'static str,
+        path: &str,
+        body: Option<(String, Vec<u8>)>,
+    ) -> Option<Json> {
         let url = format!("{}{path}", self.service.origin);
         let from = Instant::now();
         let answer = match body {
-            Some(body) => self
+            Some((kind, body)) => self
                 .agent
                 .post(url)
                 .header("authorization", format!("Bearer {}", self.token))
-                .send_json(body),
+                .header("content-type", kind)
+                .send(body),
             None => self.agent.get(url).call(),
         };
         let until = Instant::now();

@@ -10,7 +10,7 @@ use std::{
 
 use flyers::{
     geo::Point,
-    geocoder::{GeocodeError, Geocoder, Lookup},
+    geocoder::{Gazetteer, GeocodeError, Geocoder, Lookup},
 };
 use serde_json::{Value, json};
 
@@ -316,9 +316,9 @@ fn a_client_that_hangs_up_leaves_all_or_nothing() {
 
 #[test]
 fn more_pictures_than_can_wait_are_told_to_come_back() {
-    let service = Running::empty();
+    let service = Running::start(&[("REQUEST_TIMEOUT_S", "300")], Arc::new(Gazetteer));
     let (token, _) = service.register("a@example.org");
-    let large = flyers::seed::photo(3000, 2000, 3, 60).unwrap();
+    let large = flyers::seed::photo(1600, 1200, 3, 60).unwrap();
     let form = (1..=5).fold(Form::of(&fields()), |form, number| {
         form.file(&format!("image_{number}"), &large)
     });

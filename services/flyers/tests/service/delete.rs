@@ -125,6 +125,16 @@ fn favorites_of_others_of(service: &Running, id: i64) {
 }
 
 #[test]
+fn the_id_of_a_deleted_flyer_is_never_given_away_again() {
+    let service = Running::empty();
+    let (token, _) = service.register("a@example.org");
+    let gone = flyer_with(&service, &token, 1);
+    assert_eq!(service.delete_as(&token, &path_of(gone)).status, 204);
+    assert_ne!(flyer_with(&service, &token, 1), gone);
+    assert_eq!(service.get(&path_of(gone)).status, 404);
+}
+
+#[test]
 fn only_the_owner_deletes() {
     let service = Running::empty();
     let (token, _) = service.register("a@example.org");
@@ -252,7 +262,8 @@ fn pictures_that_rows_share_stay() {
 
 #[test]
 fn seed_000_deletion_with_five_2mb_images_and_1000_favorites_takes_less_than_a_second() {
-    let service = Running::start(&[], Arc::new(Gazetteer));
+    // Five photographs take a debug build a while.
+    let service = Running::start(&[("REQUEST_TIMEOUT_S", "300")], Arc::new(Gazetteer));
     let (token, _) = service.register("a@example.org");
     let form = (1..=5).fold(Form::of(&fields()), |form, number| {
         let photo = flyers::seed::photo(4000, 3000, number, 90).unwrap();

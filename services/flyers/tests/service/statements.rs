@@ -151,8 +151,8 @@ fn single_things_run_a_constant_number_of_statements() {
     costs("register", &answer, 3, 2);
     let new = json!({ "title": "x", "category_tags": ["events", "retail"], "location_address": "8001 Zürich" });
     let answer = service.publish(&token, &new);
-    // Flyer and links; then it is read with pictures and categories.
-    costs("create", &answer, 5, 4);
+    // Flyer, links and pictures; then it is read with pictures and categories.
+    costs("create", &answer, 6, 5);
     service.publish(&token, &new).expect(201);
     // Flyers, count, categories; no count by cursor.
     let own = "/api/v1/users/me/flyers/?page_size=1";
