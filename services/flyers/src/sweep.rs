@@ -35,7 +35,7 @@ WHERE id IN (
     ORDER BY f.expiration_date
     LIMIT $2"
     { "" | "
-    FOR UPDATE SKIP LOCKED" }
+    FOR NO KEY UPDATE SKIP LOCKED" }
     "
 )");
 

@@ -54,7 +54,7 @@ SELECT f.creator_id, f.title, f.caption, f.info_field_1, f.info_field_2,
 FROM flyers AS f
 WHERE f.id = $1"
     { "" | "
-FOR UPDATE" });
+FOR NO KEY UPDATE" });
 
 const IMAGES: &str = "
 SELECT i.id, i.path
