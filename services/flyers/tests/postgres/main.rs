@@ -43,6 +43,8 @@ mod feed;
 mod flyers;
 #[path = "../service/forms.rs"]
 mod forms;
+#[path = "../service/gallery.rs"]
+mod gallery;
 #[path = "../service/lists.rs"]
 mod lists;
 #[path = "../service/operation.rs"]

@@ -27,6 +27,7 @@ mod feed;
 mod file;
 mod flyers;
 mod forms;
+mod gallery;
 mod lists;
 mod operation;
 mod place;
