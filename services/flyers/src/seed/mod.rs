@@ -141,7 +141,7 @@ impl Plan {
         let left_over = write::make_room(&mut transaction, self.replace).await?;
         write::users(&mut transaction, &mut maker, &hash).await?;
         let images = write::flyers(&mut transaction, &mut maker).await?;
-        write::engagement(&mut transaction, &mut maker).await?;
+        write::engagement(&mut transaction, &mut maker, listed).await?;
         let doomed = match &gallery {
             Some(gallery) => write::doomed(&mut transaction, &mut maker, listed, gallery).await?,
             None => Vec::new(),

@@ -281,26 +281,23 @@ async fn insert_links(tx: &mut Transaction, flyers: &[Flyer]) -> Result<(), Seed
     Ok(())
 }
 
-/// Ten favorites a user and five follows on average; user 1 is keen: 1000 and 100.
-pub(super) async fn engagement(tx: &mut Transaction, maker: &mut Maker) -> Result<(), SeedError> {
+/// Ten favorites a user and five follows on average. The first users are keen, as the papers
+/// ask of feeds: 100 of both for the odd ones, 1000 for the even ones, or half of what there is.
+pub(super) async fn engagement(
+    tx: &mut Transaction,
+    maker: &mut Maker,
+    keen: i64,
+) -> Result<(), SeedError> {
     let (users, flyers) = (maker.users(), i64::from(maker.scale()));
     if flyers > 0 {
-        let favorites = pairs(maker, users * 10, 1000.min(flyers / 2), flyers);
-        insert_pairs(
-            tx,
-            "INSERT INTO favorites (user_id, flyer_id, created_at)",
-            &favorites,
-        )
-        .await?;
+        let favorites = pairs(maker, users * 10, keen, flyers);
+        let into = "INSERT INTO favorites (user_id, flyer_id, created_at)";
+        insert_pairs(tx, into, &favorites).await?;
     }
-    let mut follows = pairs(maker, users * 5, 100.min(users / 2), users);
+    let mut follows = pairs(maker, users * 5, keen, users);
     follows.retain(|(follower, followed, _)| follower != followed);
-    insert_pairs(
-        tx,
-        "INSERT INTO follows (follower_id, followed_id, created_at)",
-        &follows,
-    )
-    .await
+    let into = "INSERT INTO follows (follower_id, followed_id, created_at)";
+    insert_pairs(tx, into, &follows).await
 }
 
 fn pairs(maker: &mut Maker, count: i64, keen: i64, bound: i64) -> Vec<(i64, i64, DateTime<Utc>)> {
@@ -309,8 +306,13 @@ fn pairs(maker: &mut Maker, count: i64, keen: i64, bound: i64) -> Vec<(i64, i64,
     for _ in 0..count {
         pairs.insert((maker.id_up_to(users), maker.id_up_to(bound)));
     }
-    for _ in 0..keen {
-        pairs.insert((1, maker.id_up_to(bound)));
+    for user in 1..=keen {
+        let wanted = if user % 2 == 1 { 100 } else { 1000 };
+        let wanted = usize::try_from(wanted.min(bound / 2)).unwrap_or(0);
+        let mut liked = 0;
+        while liked < wanted {
+            liked += usize::from(pairs.insert((user, maker.id_up_to(bound))));
+        }
     }
     pairs
         .into_iter()
