@@ -40,6 +40,9 @@ struct Seed {
     /// to delete.
     #[arg(long)]
     users_csv: Option<PathBuf>,
+    /// Write five photographs of 12 million pixels and about 2 MB to this folder, to upload.
+    #[arg(long)]
+    photos: Option<PathBuf>,
     /// Throw away what is in the database. Without it a database with users is left alone.
     #[arg(long)]
     replace: bool,
@@ -108,6 +111,9 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
 }
 
 async fn fill(config: &Config, arguments: Seed) -> anyhow::Result<()> {
+    if let Some(folder) = &arguments.photos {
+        seed::write_photos(folder)?;
+    }
     let storage = storage_from_env(|name| std::env::var(name).ok())?;
     let database = Database::open(&config.database, 1).await?;
     database.migrate(MIGRATIONS).await?;

@@ -33,7 +33,7 @@ use service_kit::{
     storage::{Storage, StorageError},
 };
 
-pub use self::photo::photo;
+pub use self::photo::{PhotoError, photo, write_photos};
 use self::{gallery::Gallery, make::Maker, write::SearchIndex};
 
 /// The password of every seeded user.

@@ -1,6 +1,42 @@
 //! Photographs of nothing: as many bytes as real ones, each a little different.
 
+use std::path::{Path, PathBuf};
+
 use jpeg_encoder::{ColorType, Encoder, EncodingError};
+
+/// A photograph was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum PhotoError {
+    /// It cannot be made.
+    #[error("cannot make a photograph: {0}")]
+    Encoding(#[from] EncodingError),
+    /// Its file cannot be written.
+    #[error("cannot write {path} (--photos): {source}")]
+    File {
+        /// Which file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+/// Writes `photo_1.jpg` to `photo_5.jpg`, as a phone takes them, into a folder.
+///
+/// # Errors
+/// The folder or a file cannot be written.
+pub fn write_photos(folder: &Path) -> Result<(), PhotoError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| PhotoError::File { path, source }
+    };
+    std::fs::create_dir_all(folder).map_err(failed(folder))?;
+    for number in 1..=5 {
+        let path = folder.join(format!("photo_{number}.jpg"));
+        let bytes = photo(4000, 3000, number, 90)?;
+        std::fs::write(&path, bytes).map_err(failed(&path))?;
+    }
+    Ok(())
+}
 
 /// Pixels of the pattern that is laid side by side.
 const TILE: usize = 256;
