@@ -47,6 +47,9 @@ const STATEMENT_TIMEOUT: &str = "5s";
 const LOCK_TIMEOUT: &str = "3s";
 /// A transaction that nobody goes on with must not keep its locks.
 const IDLE_TRANSACTION_TIMEOUT: &str = "30s";
+/// A plan made once for all values does not know how many rows lie in a box, a list or a
+/// range of dates: it read up to ten times as many as the one for the values at hand.
+const PLAN_CACHE_MODE: &str = "force_custom_plan";
 /// As for SQLite: some dozen statements and their variants.
 const STATEMENTS_KEPT: usize = 256;
 /// A connection that was idle this long is asked whether it still lives before it is used.
@@ -73,6 +76,7 @@ impl PostgresDatabase {
                     "idle_in_transaction_session_timeout",
                     IDLE_TRANSACTION_TIMEOUT,
                 ),
+                ("plan_cache_mode", PLAN_CACHE_MODE),
             ]);
         // The pool tries until its time is over and then says only that; one connection
         // says why.
