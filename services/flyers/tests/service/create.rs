@@ -341,3 +341,36 @@ fn more_pictures_than_can_wait_are_told_to_come_back() {
     assert!(made > 0 && busy > 0 && made + busy == 12, "{statuses:?}");
     assert_eq!(service.agrees(), 10 * made);
 }
+
+#[test]
+fn without_a_connection_in_time_no_file_remains() {
+    let service = Running::start(&[("DATABASE_CONNECTIONS", "1")], Arc::new(Gazetteer));
+    let (token, _) = service.register("a@example.org");
+    let held = service.runtime.block_on(service.database.begin()).unwrap();
+    let answer = service.send_form("POST", PATH, &token, &form(2));
+    assert_eq!(answer.expect(503)["error"], "unavailable");
+    service.runtime.block_on(held.rollback()).unwrap();
+    nothing_is_there(&service);
+}
+
+#[test]
+fn a_change_that_has_begun_goes_on_when_its_request_times_out() {
+    let environment = [("REQUEST_TIMEOUT_S", "1"), ("DATABASE_CONNECTIONS", "1")];
+    let service = Running::start(&environment, Arc::new(Gazetteer));
+    let (token, _) = service.register("a@example.org");
+    let held = service.runtime.block_on(service.database.begin()).unwrap();
+    let answer = service.send_form("POST", PATH, &token, &form(1));
+    assert_eq!(answer.expect(503)["detail"], "the request took too long");
+    service.runtime.block_on(held.rollback()).unwrap();
+    let started = std::time::Instant::now();
+    while service.count("flyers") == 0 {
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "it was given up"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // The last file operation follows the commit.
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(service.agrees(), 2);
+}
