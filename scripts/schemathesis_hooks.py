@@ -1,22 +1,20 @@
 """Puts things that exist into some of the invented requests, so that they get beyond 404 and 400."""
 
-import base64
 import random
 
 import schemathesis
 
-# A picture of 2 x 2 pixels: random bytes never are one.
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGM4IWcDRAwQCgAh9gSJHoU67gAAAABJRU5ErkJggg=="
-)
 SLUGS = ["events", "nightlife", "service", "retail", "community", "other"]
-ADDRESSES = ["8001 Zürich", "3011 Bern", "4051 Basel"]
+ADDRESSES = ["8001 Zürich", "8005 Zürich"]
 IDS = range(1, 30)
 NAMES_OF_IDS = {"id", "flyer_id", "user_id", "followed_id", "creator"}
 
 
 def choose(name, value):
     """The value, or one in two times one that means something."""
+    if isinstance(value, float) and value.is_integer():
+        # JSON Schema calls 1.0 a whole number, the readers of JSON for 64-bit integers do not.
+        return int(value)
     if random.random() < 0.5:
         return value
     if name in NAMES_OF_IDS and isinstance(value, int):
@@ -27,8 +25,6 @@ def choose(name, value):
         return random.choice(SLUGS)
     if name == "location_address" and isinstance(value, str):
         return random.choice(ADDRESSES)
-    if name.startswith("image") and isinstance(value, bytes):
-        return PNG
     return value
 
 
@@ -40,8 +36,11 @@ def chosen(values):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    if case.meta is not None and case.meta.generation.mode.is_negative:
+    if case.meta is None or case.meta.generation.mode.is_negative:
         return
+    # What was right stays so. Looked at again, a form with a picture would be called wrong,
+    # because the bytes of a picture are no string.
+    object.__setattr__(case, "_freeze_metadata", True)
     case.path_parameters = chosen(case.path_parameters)
     case.query = chosen(case.query)
     case.body = chosen(case.body)

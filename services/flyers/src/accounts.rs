@@ -39,7 +39,7 @@ const EMAIL_LONGEST: usize = 254;
 const NAME_LONGEST: usize = 50;
 /// What [`is_name`] demands.
 pub(crate) const NAME_RULE: &str = "must have 1 to 50 characters, no < or >, no control characters";
-/// Argon2 takes any length; a megabyte of password is an attack on the hasher.
+/// In characters. Argon2 takes any length; a megabyte of password is an attack on the hasher.
 const PASSWORD_LONGEST: usize = 256;
 
 /// A new account.
@@ -53,17 +53,33 @@ pub(crate) struct Register {
         pattern = r#"^[^\s\x00-\x1f\x7f-\x9f<>()\[\],;:\\"@]{1,16}@([^\s\x00-\x1f\x7f-\x9f<>()\[\],;:\\"@.]+\.)+[^\s\x00-\x1f\x7f-\x9f<>()\[\],;:\\"@.]+$"#
     )]
     email: Option<String>,
-    /// At least 8 characters with upper case, lower case and a digit.
-    #[schema(required, nullable = false)]
+    /// With upper case, lower case and a digit.
+    #[schema(required, nullable = false, min_length = 8, max_length = 256)]
     password: Option<String>,
     /// Shown to others; the part of the address before the @ when it is left out.
+    #[schema(
+        max_length = 50,
+        pattern = r"^[^<>\x00-\x1f\x7f-\x9f]*[^<>\s\x00-\x1f\x7f-\x9f][^<>\x00-\x1f\x7f-\x9f]*$"
+    )]
     name: Option<String>,
 }
 
 /// An address and its password.
 #[derive(Deserialize, utoipa::ToSchema)]
 pub(crate) struct Login {
+    #[schema(
+        required,
+        nullable = false,
+        max_length = 256,
+        pattern = r"^[^\x00]*[^\s\x00][^\x00]*$"
+    )]
     email: Option<String>,
+    #[schema(
+        required,
+        nullable = false,
+        max_length = 256,
+        pattern = r"^[^\x00]*[^\s\x00][^\x00]*$"
+    )]
     password: Option<String>,
 }
 
@@ -150,8 +166,11 @@ fn required(login: Login) -> Result<(String, String), Problem> {
         let value = value.unwrap_or_default();
         let fault = if value.trim().is_empty() {
             "is required"
-        } else if value.len() > PASSWORD_LONGEST {
+        } else if value.chars().count() > PASSWORD_LONGEST {
             "is too long"
+        } else if value.contains('\0') {
+            // PostgreSQL has no such text.
+            "must not contain a NUL character"
         } else {
             return value;
         };
@@ -239,8 +258,8 @@ fn is_email(text: &str) -> bool {
 
 fn weakness(password: &str) -> Option<&'static str> {
     let has = |test: fn(char) -> bool| password.chars().any(test);
-    if password.len() > PASSWORD_LONGEST {
-        Some("must have at most 256 bytes")
+    if password.chars().count() > PASSWORD_LONGEST {
+        Some("must have at most 256 characters")
     } else if password.chars().count() < 8 {
         Some("must have at least 8 characters")
     } else if !(has(char::is_uppercase) && has(char::is_lowercase) && has(char::is_numeric)) {

@@ -85,7 +85,7 @@ impl FromRef<State> for Tokens {
         users::change_privacy,
         categories::list,
     ),
-    modifiers(&BearerToken, &Problems)
+    modifiers(&BearerToken, &SecondPath, &Problems)
 )]
 struct Description;
 
@@ -99,6 +99,24 @@ impl utoipa::Modify for BearerToken {
             "bearer",
             SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
         );
+    }
+}
+
+/// The feed is at `/flyers/`, too.
+struct SecondPath;
+
+impl utoipa::Modify for SecondPath {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let paths = &mut api.paths.paths;
+        let feed = paths
+            .get("/api/v1/flyers/feed/")
+            .and_then(|item| item.get.clone());
+        if let Some(second) = paths.get_mut("/api/v1/flyers/") {
+            second.get = feed.map(|mut feed| {
+                feed.operation_id = Some("flyers".to_owned());
+                feed
+            });
+        }
     }
 }
 

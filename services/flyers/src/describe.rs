@@ -39,7 +39,7 @@ pub(crate) struct FeedParams {
     #[param(max_length = 512, pattern = "^[A-Za-z0-9_-]*$")]
     cursor: Option<String>,
     /// Slugs of categories, separated by commas; any of them.
-    #[param(pattern = "^[a-z-]+(,[a-z-]+)*$")]
+    #[param(pattern = "^([a-z-]+(,[a-z-]+)*)?$")]
     categories: Option<String>,
     /// Part of the title or the caption, upper or lower case.
     #[param(max_length = 100)]
@@ -70,6 +70,9 @@ pub(crate) struct FeedParams {
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
 enum Relation {
+    /// Nothing said.
+    #[schema(rename = "")]
+    Unsaid,
     All,
     Favorites,
     Following,
@@ -79,6 +82,9 @@ enum Relation {
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
 enum Order {
+    /// Nothing said.
+    #[schema(rename = "")]
+    Unsaid,
     Recent,
     Distance,
     Smart,

@@ -146,7 +146,7 @@ pub(crate) async fn remove(
 /// Do I follow this user?
 ///
 /// No, for anonymous callers.
-#[utoipa::path(get, path = "/api/v1/follows/status/", params(
+#[utoipa::path(get, path = "/api/v1/follows/status/", security((), ("bearer" = [])), params(
     ("user_id" = i64, Query, description = "The user"),
 ), responses(
     (status = 200, description = "Yes or no", body = FollowStatus),

@@ -87,6 +87,10 @@ impl FormShape {
         let kind = headers.get(header::CONTENT_TYPE);
         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let boundary = multer::parse_boundary(kind).map_err(|error| explain(&error))?;
+        // RFC 2046, 5.1.1. Any line that begins with two hyphens would end such a form.
+        if boundary.is_empty() {
+            return Err(explain(&multer::Error::NoBoundary));
+        }
         let limit = self.most_bytes();
         // Told in advance, a body that is too long need not be sent.
         if announced(headers).is_some_and(|length| length > limit) {

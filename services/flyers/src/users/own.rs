@@ -82,6 +82,7 @@ struct OwnKey(i64, i64);
 #[utoipa::path(get, path = "/api/v1/users/me/flyers/", security(("bearer" = [])), params(PageParams), responses(
     (status = 200, description = "A page of flyers", body = Page<Own>),
     (status = 401, description = "Sign in first"),
+    (status = 404, description = "The page is past the end"),
 ))]
 pub(crate) async fn own_flyers(
     FromState(state): FromState<State>,
