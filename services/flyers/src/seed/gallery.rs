@@ -47,12 +47,12 @@ struct Original {
 pub(super) struct Gallery(Vec<Original>);
 
 impl Gallery {
-    /// The originals, from photographs of 12 million pixels and 2 MB.
+    /// The originals, as large as uploads are made: nothing is lost by scaling.
     pub(super) async fn make() -> Result<Self, SeedError> {
         let images = images()?;
         let mut originals = Vec::new();
         for number in 0..OF_DOOMED {
-            let pictures = process(&images, (4000, 3000, 100 + number), OF_FLYER).await?;
+            let pictures = process(&images, (2048, 1536, 100 + number), OF_FLYER).await?;
             let Some((_, main)) = pictures.first() else {
                 return Err(SeedError::Picture(ImageError::Internal));
             };
