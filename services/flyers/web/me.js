@@ -19,22 +19,23 @@ export function me({ signal, go }) {
     return { node, title: 'You', focus: heading };
   }
   const head = h('section', { class: 'profile-head', 'aria-label': 'Profile' }, heading);
-  const editing = profileForm(head, heading, signal);
+  // At the top, where nothing that loads later moves it.
+  const leave = button('Sign out', '', () => {
+    signOut();
+    toast('Signed out');
+    go('/', { replace: true });
+  }, 'signout');
+  const editing = profileForm(head, heading, leave, signal);
   const flyers = ownFlyers(signal);
   const privacy = privacySettings(signal);
-  node.append(head, editing.node, privacy.node, flyers.node,
-    h('div', { class: 'me-end' }, button('Sign out', '', () => {
-      signOut();
-      toast('Signed out');
-      go('/', { replace: true });
-    }, 'signout')));
+  node.append(head, editing.node, privacy.node, flyers.node);
   return {
     node, title: 'You', focus: heading, guard: editing.dirty,
     ready: Promise.all([editing.load(), flyers.load(), privacy.load()]),
   };
 }
 
-function profileForm(head, heading, signal) {
+function profileForm(head, heading, leave, signal) {
   const summary = summaryBox();
   const name = field('Name', h('input', { type: 'text', name: 'name', maxlength: 50, autocomplete: 'name' }));
   const bio = field('About you', h('textarea', { name: 'bio', rows: 3, maxlength: BIO_LONGEST }), { hint: `Up to ${BIO_LONGEST} characters.` });
@@ -67,7 +68,7 @@ function profileForm(head, heading, signal) {
     heading.textContent = own;
     head.replaceChildren(avatar(own, url, 'huge'), h('div', {}, heading,
       h('p', { class: 'profile-count' }, `${count} ${count === 1 ? 'flyer' : 'flyers'}`), text && h('p', { class: 'bio' }, text)),
-    h('div', { class: 'profile-actions' }, link(`/users/${person.user_id}`, 'button', icon('eye'), h('span', {}, 'As others see it'))));
+    h('div', { class: 'profile-actions' }, link(`/users/${person.user_id}`, 'button', icon('eye'), h('span', {}, 'As others see it')), leave));
     reset();
   }
 
@@ -125,7 +126,7 @@ function profileForm(head, heading, signal) {
       person = await remembered(profilePath(userId()));
       if (!signal.aborted) show();
     } catch (error) {
-      if (!signal.aborted) head.replaceChildren(heading, problem(error, load));
+      if (!signal.aborted) head.replaceChildren(heading, problem(error, load), leave);
     }
   }
 

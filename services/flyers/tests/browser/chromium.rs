@@ -146,7 +146,9 @@ impl Wire {
 
     fn call(&mut self, session: Option<&str>, method: &str, params: Value) -> Value {
         let id = self.send(session, method, params);
+        let deadline = Instant::now() + 2 * PATIENCE;
         loop {
+            assert!(Instant::now() < deadline, "{method} was not answered");
             let message = self.read();
             if message["id"] == id {
                 assert!(message["error"].is_null(), "{method}: {}", message["error"]);
@@ -238,7 +240,10 @@ impl Page {
             json!({ "autoAttach": true, "waitForDebuggerOnStart": false, "flatten": true });
         page.call("Target.setAutoAttach", attach);
         // A tab behind another one gets its keys all the same.
-        page.call("Emulation.setFocusEmulationEnabled", json!({ "enabled": true }));
+        page.call(
+            "Emulation.setFocusEmulationEnabled",
+            json!({ "enabled": true }),
+        );
         page.size(1280, 800);
         page
     }
@@ -384,11 +389,26 @@ impl Page {
         self.wait(&format!(
             "(({finder})?.getBoundingClientRect().width ?? 0) > 0"
         ));
-        let middle = self.eval(&format!(
-            "(async () => {{ const found = {finder}; found.scrollIntoView({{ block: 'center', behavior: 'instant' }}); \
-             await Promise.allSettled(found.getAnimations({{ subtree: true }}).map((one) => one.effect.getTiming().iterations === Infinity ? null : one.finished)); \
-             const box = found.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; }})()"
-        ));
+        // What is still moving, or pushed on by what loads, would be missed.
+        let find_middle = format!(
+            "(async () => {{
+               for (let before = null, tries = 0; tries < 200; tries += 1) {{
+                 const found = {finder};
+                 found?.scrollIntoView({{ block: 'center', behavior: 'instant' }});
+                 const box = found?.getBoundingClientRect();
+                 const at = box && [box.x + box.width / 2, box.y + box.height / 2];
+                 if (at && before && at[0] === before[0] && at[1] === before[1] && found.contains(document.elementFromPoint(...at))) return at;
+                 before = at;
+                 await new Promise((resolve) => setTimeout(resolve, 40));
+               }}
+               return null;
+             }})()"
+        );
+        let middle = self.eval(&find_middle);
+        assert!(
+            !middle.is_null(),
+            "{finder} never holds still or is covered"
+        );
         for kind in ["mouseMoved", "mousePressed", "mouseReleased"] {
             let event = json!({ "type": kind, "x": middle[0], "y": middle[1], "button": "left", "clickCount": 1 });
             self.call("Input.dispatchMouseEvent", event);

@@ -129,7 +129,7 @@ fn every_view_is_named_and_fits_a_phone() {
 
 #[test]
 fn nothing_moves_for_those_who_asked_for_that() {
-    let (site, browser) = (Site::seeded(30), Browser::start());
+    let (site, browser) = (Site::seeded(60), Browser::start());
     let page = browser.visitor(&site.origin);
     page.call(
         "Emulation.setEmulatedMedia",
