@@ -56,38 +56,14 @@ pub(crate) struct FeedParams {
     #[param(exclusive_minimum = 0, maximum = 50)]
     radius: Option<f64>,
     /// `all`, which is the default; `favorites` and `following` are for signed-in callers.
-    #[param(inline)]
-    filter: Option<Relation>,
+    #[param(pattern = "^(all|favorites|following)?$")]
+    filter: Option<String>,
     /// `recent`, which is the default; `distance`, the default with `near_me`; `smart`. The last
     /// two need `lat` and `lng`.
-    #[param(inline)]
-    sort: Option<Order>,
+    #[param(pattern = "^(recent|distance|smart)?$")]
+    sort: Option<String>,
     /// Only flyers of this user.
     creator: Option<i64>,
-}
-
-/// How the caller stands to what is asked for.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-enum Relation {
-    /// Nothing said.
-    #[schema(rename = "")]
-    Unsaid,
-    All,
-    Favorites,
-    Following,
-}
-
-/// The order of a list.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-enum Order {
-    /// Nothing said.
-    #[schema(rename = "")]
-    Unsaid,
-    Recent,
-    Distance,
-    Smart,
 }
 
 /// Where the caller is.
