@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use futures_util::future::join_all;
 use service_kit::{
-    image::{Form, ImageError, ImageOptions, Images},
+    image::{Form, ImageError},
     storage::Storage,
 };
 
@@ -48,11 +48,10 @@ pub(super) struct Gallery(Vec<Original>);
 
 impl Gallery {
     /// The originals, as large as uploads are made: nothing is lost by scaling.
-    pub(super) async fn make() -> Result<Self, SeedError> {
-        let images = images()?;
+    pub(super) fn make() -> Result<Self, SeedError> {
         let mut originals = Vec::new();
         for number in 0..OF_DOOMED {
-            let pictures = process(&images, (2048, 1536, 100 + number), OF_FLYER).await?;
+            let pictures = make((2048, 1536, 100 + number), OF_FLYER)?;
             let Some((_, main)) = pictures.first() else {
                 return Err(SeedError::Picture(ImageError::Internal));
             };
@@ -106,31 +105,33 @@ impl Gallery {
 
 /// Writes the samples that are not there yet.
 pub(super) async fn write_samples(storage: &Storage) -> Result<(), SeedError> {
-    let images = images()?;
     let flyers = (0..FLYERS).map(|number| (flyer_sample(number), (1600, 1200, number), OF_FLYER));
     let avatars =
         (0..AVATARS).map(|number| (avatar_sample(number), (500, 500, 50 + number), OF_PROFILE));
     for (path, photograph, forms) in flyers.chain(avatars) {
         if storage.head(&path).await?.is_none() {
-            let pictures = process(&images, photograph, forms).await?;
+            let pictures = make(photograph, forms)?;
             write_new(storage, &path, &pictures).await?;
         }
     }
     Ok(())
 }
 
-/// A photograph of this size and number, in each form.
-async fn process(
-    images: &Images,
+/// A photograph of this size and number, in each form, as uploads are made: quality 85.
+fn make(
     (width, height, number): (u16, u16, u32),
     forms: &'static [Form],
 ) -> Result<Vec<(&'static str, Bytes)>, SeedError> {
-    let photograph = photo(width, height, number, 90).map_err(|_| ImageError::Internal)?;
-    let pictures = images.process(photograph.into(), forms).await?;
-    let named = forms.iter().zip(pictures);
-    Ok(named
-        .map(|(form, picture)| (form.suffix, picture.bytes))
-        .collect())
+    let one = |form: &Form| {
+        let fits = (u32::from(width), u32::from(height));
+        let longest = fits.0.max(fits.1);
+        let allowed = form.max_width.min(form.max_height).min(longest);
+        let side = |side: u32| u16::try_from(side * allowed / longest).unwrap_or(u16::MAX);
+        let picture = photo(side(fits.0), side(fits.1), number, 85);
+        let picture = picture.map_err(|_| ImageError::Internal)?;
+        Ok((form.suffix, picture.into()))
+    };
+    forms.iter().map(one).collect()
 }
 
 /// A file that is there already is one that an earlier run has written: the same.
@@ -153,8 +154,4 @@ async fn write_new(
 fn sized(path: &str, form: &Form) -> String {
     let name = path.strip_suffix(".jpg").unwrap_or(path);
     format!("{name}{}.jpg", form.suffix)
-}
-
-fn images() -> Result<Images, SeedError> {
-    Images::start(ImageOptions::default()).map_err(SeedError::Threads)
 }

@@ -98,9 +98,6 @@ pub enum SeedError {
     /// The pictures cannot be made.
     #[error("cannot make the pictures: {0}")]
     Picture(#[from] ImageError),
-    /// There are no threads to make pictures.
-    #[error("the system gives no threads to work on pictures: {0}")]
-    Threads(std::io::Error),
     /// The password cannot be hashed.
     #[error("cannot hash the password of the seeded users")]
     Password,
@@ -128,7 +125,7 @@ impl Plan {
             .map_err(|_| SeedError::Password)?;
         let mut maker = Maker::new(self.scale, self.seed, now);
         let gallery = match (&self.storage, &self.users_csv) {
-            (Some(_), Some(_)) => Some(Gallery::make().await?),
+            (Some(_), Some(_)) => Some(Gallery::make()?),
             _ => None,
         };
         if let Some(storage) = &self.storage {

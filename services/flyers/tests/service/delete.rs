@@ -260,15 +260,16 @@ fn pictures_that_rows_share_stay() {
     assert!(shared.exists());
 }
 
-/// Of three million pixels: what is stored of it is as large as of one of twelve, and a debug
-/// build makes it in a quarter of the time.
+/// As many rows of pixels as 2 MB take.
 fn photo_of_2_mb(number: u32) -> Vec<u8> {
-    let qualities = (90..=100).map(|quality| flyers::seed::photo(2000, 1500, number, quality));
-    let photo = qualities
-        .map(Result::unwrap)
-        .find(|photo| photo.len() > 1_800_000);
-    let photo = photo.unwrap();
-    assert!(photo.len() < 4_500_000, "{} bytes", photo.len());
+    let of_rows = |rows: u16| flyers::seed::photo(2000, rows, number, 97).unwrap();
+    let rows = 64 * 2_000_000 / of_rows(64).len();
+    let photo = of_rows(u16::try_from(rows).unwrap());
+    assert!(
+        (1_700_000..2_300_000).contains(&photo.len()),
+        "{} bytes",
+        photo.len()
+    );
     photo
 }
 
