@@ -309,9 +309,9 @@ fn pairs(maker: &mut Maker, count: i64, keen: i64, bound: i64) -> Vec<(i64, i64,
     for user in 1..=keen {
         let wanted = if user % 2 == 1 { 100 } else { 1000 };
         let wanted = usize::try_from(wanted.min(bound / 2)).unwrap_or(0);
-        let mut liked = 0;
-        while liked < wanted {
-            liked += usize::from(pairs.insert((user, maker.id_up_to(bound))));
+        let mut has = pairs.range((user, 0)..(user + 1, 0)).count();
+        while has < wanted {
+            has += usize::from(pairs.insert((user, maker.id_up_to(bound))));
         }
     }
     pairs
