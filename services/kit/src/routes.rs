@@ -59,6 +59,9 @@ impl<S: Clone + Send + Sync + 'static> ApiRoutes<S> {
 /// forms was called.
 pub(crate) fn template(matched: &MatchedPath) -> String {
     let path = matched.as_str().trim_end_matches('/');
+    if path.is_empty() {
+        return "/".to_owned();
+    }
     match path.strip_prefix("/api") {
         Some(rest) => format!("/api/v1{}/", rest.strip_prefix("/v1").unwrap_or(rest)),
         None => path.to_owned(),
