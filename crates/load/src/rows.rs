@@ -30,6 +30,8 @@ pub enum RowsError {
 pub struct Rows {
     columns: Arc<[String]>,
     rows: Arc<[csv::StringRecord]>,
+    /// The row of user 0.
+    first: usize,
 }
 
 impl Rows {
@@ -64,13 +66,24 @@ impl Rows {
         Ok(Self {
             columns,
             rows: rows.into(),
+            first: 0,
         })
+    }
+
+    /// The same rows, the first user having the row after the first `taken` ones: for users who
+    /// come after others did what can be done once. There are as many different rows as before,
+    /// because the last user is followed by the first row.
+    #[must_use]
+    pub fn after(mut self, taken: usize) -> Self {
+        self.first = taken;
+        self
     }
 
     /// The row of a user, counted from 0. Users beyond the last row share rows from the first
     /// on; [`Rows::shared_by`] tells when that happens.
     #[must_use]
     pub fn get(&self, user: u64) -> Option<Row> {
+        let user = user.wrapping_add(self.first as u64);
         let index = usize::try_from(user % self.rows.len().max(1) as u64).ok()?;
         (index < self.rows.len()).then(|| Row {
             columns: Arc::clone(&self.columns),
@@ -156,6 +169,17 @@ mod tests {
         assert_eq!(rows.get(2).unwrap().get("email"), Some("a@x"));
         assert_eq!(rows.get(0).unwrap().get("phone"), None);
         assert!(rows.shared_by(3) && !rows.shared_by(2));
+    }
+
+    #[test]
+    fn users_who_come_after_others_have_the_rows_that_nobody_used() {
+        let file = file("name\na\nb\nc\n");
+        let rows = Rows::read(file.path()).unwrap().after(2);
+        let names: Vec<_> = (0..3)
+            .map(|user| rows.get(user).unwrap().get("name").unwrap().to_owned())
+            .collect();
+        assert_eq!(names, ["c", "a", "b"]);
+        assert!(rows.shared_by(4) && !rows.shared_by(3));
     }
 
     #[test]

@@ -456,7 +456,9 @@ impl Stage<'_> {
     async fn load(&self, progress: &Progress) -> Result<Outcome, AuditError> {
         let surroundings = self.surroundings()?;
         let mut service = Running::start(&self.audited.service, &surroundings).await?;
-        let scenario = self.scenario(service.address, self.rows(&surroundings)?)?;
+        // The first users were probed, and what they could do once is done.
+        let rows = self.rows(&surroundings)?.map(|rows| rows.after(PROBES + 1));
+        let scenario = self.scenario(service.address, rows)?;
         let load = &self.audited.load;
         let options = load_options(load);
         let bar = progress.clock("loading", load.ramp + load.steady);
