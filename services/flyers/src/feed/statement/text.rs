@@ -1,16 +1,14 @@
 //! Putting the text of a list together from its filters: which table or index is walked.
 
-mod condition;
+mod circle;
+pub(super) mod condition;
 
 use std::fmt::Write as _;
 
 use service_kit::database::{Dialect, Value};
 
-use self::condition::{OF_FLYERS, OF_LINKS, OF_NEAREST};
-use super::{
-    COUNT_LIMIT, CursorKey, Filter, Order, REACHES_KM, SMART_CANDIDATES, Search, Visibility, Window,
-};
-use crate::geo::haversine_of_km;
+use self::condition::{OF_FLYERS, OF_LINKS};
+use super::{COUNT_LIMIT, CursorKey, Filter, Order, SMART_CANDIDATES, Search, Visibility, Window};
 
 /// A statement in the making.
 pub(super) struct Text<'f> {
@@ -61,9 +59,6 @@ enum Walk {
     Categories,
     Recent,
 }
-
-/// Places of the seven bounds of a circle in the text of a statement.
-const BOUNDS: &str = "south, north, west, east, west_2, east_2, most";
 
 impl<'f> Text<'f> {
     pub(super) fn new(filter: &'f Filter, dialect: Dialect) -> Self {
@@ -128,19 +123,40 @@ impl<'f> Text<'f> {
             Order::Smart => (Order::Recent, SMART_CANDIDATES),
             order => (order, COUNT_LIMIT),
         };
+        let walk = self.walk(true, order);
+        // Only the circle needs distances; the others are counted in the order of an index.
+        let order = match walk {
+            Walk::Place => order,
+            _ => Order::Recent,
+        };
         let mut sql = self.list(&Wanted {
             order,
             counted: true,
             after: None,
             rows,
         });
-        // A single arm is counted faster unsorted; the union must stay a merge.
-        if self.walk(true, order) == Walk::Categories && self.filter.categories.len() > 1 {
+        if self.counts_in_order(walk) {
             sql += order.clause();
         }
         let limit = self.value(rows.into());
         let _infallible = write!(sql, "\n    LIMIT {limit}");
         sql
+    }
+
+    /// Whether a count keeps to the order of its index. A union must stay a merge. On SQLite
+    /// a single walk is counted faster unsorted; PostgreSQL would gather all rows of a
+    /// creator, or read the table from its beginning, where all may have expired.
+    fn counts_in_order(&self, walk: Walk) -> bool {
+        let union = walk == Walk::Categories && self.filter.categories.len() > 1;
+        let walks_index = match walk {
+            // Few are hits or near: the order would only tempt to walk the flyers of all.
+            Walk::Creator(_) => {
+                self.filter.near.is_none() && !matches!(self.filter.search, Search::Index { .. })
+            }
+            Walk::Categories | Walk::Recent => true,
+            Walk::Favorites | Walk::Hits | Walk::Following | Walk::Place => false,
+        };
+        union || (walks_index && self.dialect == Dialect::Postgres)
     }
 
     /// The best of the newest flyers of the list.
@@ -246,13 +262,12 @@ impl<'f> Text<'f> {
                     Visibility::Live => " INDEXED BY flyers_live_creator",
                     Visibility::All => " INDEXED BY flyers_creator_recent",
                 };
-                let tables = flyers(self.pinned(index));
-                (tables, format!("w.creator_id = {creator}{}", self.hits()))
+                let (tables, hits) = self.among_hits(flyers(self.pinned(index)));
+                (tables, format!("w.creator_id = {creator}{hits}"))
             }
             Walk::Hits => {
-                let tables = flyers(self.pinned(" NOT INDEXED"));
-                let hits = self.hits();
-                (tables, hits.trim_start_matches("\n      AND ").to_owned())
+                let (tables, hits) = self.among_hits(flyers(self.pinned(" NOT INDEXED")));
+                (tables, format!("TRUE{hits}"))
             }
             Walk::Favorites => {
                 let viewer = self.viewer();
@@ -276,8 +291,26 @@ impl<'f> Text<'f> {
         }
     }
 
-    /// From the favorites to their flyers, one after the other. The LIMIT keeps PostgreSQL
-    /// from reading all flyers to join them at once.
+    /// Flyers and the condition that they are hits. PostgreSQL finds the hits first, for there
+    /// are few: the OFFSET keeps it from walking all flyers of a creator, or all, for them.
+    fn among_hits(&mut self, flyers: String) -> (String, String) {
+        let hits = self.hits();
+        if hits.is_empty() || self.dialect == Dialect::Sqlite {
+            return (flyers, hits);
+        }
+        let hits = hits.trim_start_matches("\n      AND ");
+        let tables = format!(
+            "(
+        SELECT {LOOKED_AT}
+        FROM flyers AS w
+        WHERE {hits}
+        OFFSET 0
+    ) AS w"
+        );
+        (tables, String::new())
+    }
+
+    /// From the favorites to their flyers, one after the other.
     fn favorites(&self, viewer: &str, hits: &str) -> (String, String) {
         match self.dialect {
             Dialect::Sqlite => (
@@ -287,15 +320,7 @@ impl<'f> Text<'f> {
                 format!("r.user_id = {viewer}\n      AND w.id = r.flyer_id{hits}"),
             ),
             Dialect::Postgres => (
-                "favorites AS r
-    CROSS JOIN LATERAL (
-        SELECT f.id, f.creator_id, f.created_at, f.publication_date, f.expiration_date,
-               f.is_active, f.latitude, f.longitude, f.search_text
-        FROM flyers AS f
-        WHERE f.id = r.flyer_id
-        LIMIT 1
-    ) AS w"
-                    .to_owned(),
+                format!("favorites AS r{}", flyer_of("r.flyer_id")),
                 format!("r.user_id = {viewer}{hits}"),
             ),
         }
@@ -364,136 +389,43 @@ impl<'f> Text<'f> {
         let mut sql = format!(
             "
     SELECT c.flyer_id AS id, c.created_at AS created_at{column}
-    FROM flyer_categories AS c{}{}
-    WHERE c.category_id = {category}",
+    FROM flyer_categories AS c{}",
             self.pinned(" INDEXED BY flyer_categories_live"),
-            if looks_at_flyer {
-                "\n    CROSS JOIN flyers AS w"
-            } else {
-                ""
-            },
         );
-        if looks_at_flyer {
-            sql += "\n      AND w.id = c.flyer_id";
-        }
+        sql += &match (looks_at_flyer, self.dialect) {
+            (false, _) => format!("\n    WHERE c.category_id = {category}"),
+            (true, Dialect::Sqlite) => format!(
+                "\n    CROSS JOIN flyers AS w
+    WHERE c.category_id = {category}
+      AND w.id = c.flyer_id"
+            ),
+            (true, Dialect::Postgres) => {
+                let flyer = flyer_of("c.flyer_id");
+                format!("{flyer}\n    WHERE c.category_id = {category}")
+            }
+        };
         sql += &self.live(&OF_LINKS);
         sql += &self.containing();
         let haversine = self.haversine();
         sql += &self.after(wanted, &OF_LINKS, &haversine);
         sql
     }
-
-    /// Live flyers around the caller. Their distance is computed once for each: the LIMIT
-    /// keeps the inner query from being merged into the outer one.
-    fn around(&mut self, wanted: &Wanted<'_>) -> String {
-        let circle = self.circle(wanted);
-        let flyers = self.flyers_in_circle();
-        let all = match self.dialect {
-            Dialect::Sqlite => "LIMIT -1",
-            Dialect::Postgres => "OFFSET 0",
-        };
-        let haversine = self.haversine();
-        let mut sql = format!(
-            "
-    SELECT m.id AS id, m.created_at AS created_at, m.haversine AS haversine
-    FROM (
-        SELECT w.id AS id, w.created_at AS created_at, {haversine} AS haversine, s.most AS most
-        FROM {circle} AS s
-        CROSS JOIN {flyers}
-        {all}
-    ) AS m
-    WHERE m.haversine <= m.most"
-        );
-        sql += &self.after(wanted, &OF_NEAREST, "m.haversine");
-        sql
-    }
-
-    fn flyers_in_circle(&mut self) -> String {
-        let mut sql = format!(
-            "flyers AS w{}
-        WHERE {IN_CIRCLE}",
-            self.pinned(" INDEXED BY flyers_live_place")
-        );
-        sql += &self.live(&OF_FLYERS);
-        sql += &self.containing();
-        sql += &self.in_categories();
-        sql
-    }
-
-    /// One row: the circle asked for, or a smaller one that holds as many flyers as the
-    /// page needs.
-    fn circle(&mut self, wanted: &Wanted<'_>) -> String {
-        let filter = self.filter;
-        let radius = filter.near.map_or(FARTHEST_KM, |near| near.radius_km);
-        let first = wanted.order == Order::Near && !wanted.counted && wanted.after.is_none();
-        let smaller = REACHES_KM
-            .into_iter()
-            .filter(|reach| first && *reach < radius / 2.0);
-        let circles: Vec<String> = smaller
-            .clone()
-            .chain([radius])
-            .map(|radius| format!("({})", self.bounds(radius).join(", ")))
-            .collect();
-        if smaller.count() == 0 {
-            return format!(
-                "(
-            WITH circles ({BOUNDS}) AS (VALUES {})
-            SELECT {BOUNDS}
-            FROM circles
-        )",
-                circles.join(", ")
-            );
-        }
-        let last = self.value(haversine_of_km(radius).into());
-        let enough = self.shared(Role::Enough, wanted.rows.into());
-        let flyers = self.flyers_in_circle();
-        let haversine = self.haversine();
-        format!(
-            "(
-            WITH circles ({BOUNDS}) AS (VALUES {})
-            SELECT {BOUNDS}
-            FROM circles AS s
-            WHERE s.most = {last}
-               OR (
-                   SELECT count(*)
-                   FROM (
-                       SELECT w.id
-                       FROM {flyers}
-                         AND {haversine} <= s.most
-                       LIMIT {enough}
-                   ) AS held
-               ) = {enough}
-            LIMIT 1
-        )",
-            circles.join(", ")
-        )
-    }
-
-    /// The values of [`BOUNDS`]; PostgreSQL would take them for texts.
-    fn bounds(&mut self, radius_km: f64) -> Vec<String> {
-        let Some(from) = self.filter.from else {
-            return Vec::new();
-        };
-        let bounds = from.bounds(radius_km);
-        let [(west, east), (west_2, east_2)] = bounds.lng;
-        [
-            bounds.lat.0,
-            bounds.lat.1,
-            west,
-            east,
-            west_2,
-            east_2,
-            haversine_of_km(radius_km),
-        ]
-        .map(|bound| format!("CAST({} AS DOUBLE PRECISION)", self.value(bound.into())))
-        .into()
-    }
 }
 
-/// The longest way on Earth: half its girth, and some more for rounding.
-const FARTHEST_KM: f64 = 20_100.0;
+/// What lists look at in a flyer.
+const LOOKED_AT: &str = "w.id, w.creator_id, w.created_at, w.publication_date, w.expiration_date,
+               w.is_active, w.latitude, w.longitude, w.search_text";
 
-// The plus signs keep longitude out of the search: where many flyers share few latitudes,
-// fresh statistics make SQLite skip through all of them instead.
-const IN_CIRCLE: &str = "w.latitude BETWEEN s.south AND s.north
-          AND (+w.longitude BETWEEN s.west AND s.east OR +w.longitude BETWEEN s.west_2 AND s.east_2)";
+/// The flyer `w` of a row that was found first, on PostgreSQL. The LIMIT keeps it from reading
+/// all flyers to join them at once.
+fn flyer_of(id: &str) -> String {
+    format!(
+        "
+    CROSS JOIN LATERAL (
+        SELECT {LOOKED_AT}
+        FROM flyers AS w
+        WHERE w.id = {id}
+        LIMIT 1
+    ) AS w"
+    )
+}

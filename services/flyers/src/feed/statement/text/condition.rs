@@ -46,6 +46,15 @@ const PROXIMITY: [(f64, u32); 5] = [(1.0, 100), (5.0, 80), (10.0, 60), (25.0, 40
 /// Seconds after which the age of a flyer is worth 1/e of what it was: 168 hours.
 const AGING_S: u32 = 168 * 3600;
 
+/// The end of an EXISTS that is asked for one row after the other. PostgreSQL would read the
+/// whole table to hash it: an OFFSET keeps it from making a join or a set of the subquery.
+pub(in super::super) fn one_by_one(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => "",
+        Dialect::Postgres => " OFFSET 0",
+    }
+}
+
 impl Text<'_> {
     pub(super) fn live(&mut self, names: &Names) -> String {
         if self.filter.visibility == Visibility::All {
@@ -59,7 +68,17 @@ impl Text<'_> {
         } = names;
         let now = self.shared(Role::Now, self.filter.now.into());
         // The bare column: SQLite matches a partial index by text.
-        format!("\n      AND {active}\n      AND {published} <= {now}\n      AND {expires} > {now}")
+        let live = format!("\n      AND {active}");
+        match self.dialect {
+            Dialect::Sqlite => {
+                format!("{live}\n      AND {published} <= {now}\n      AND {expires} > {now}")
+            }
+            // Nearly every active flyer is valid. IS TRUE keeps its selectivity and keeps the
+            // indexes of the two dates out, which would be read whole to be intersected.
+            Dialect::Postgres => {
+                format!("{live}\n      AND ({published} <= {now} AND {expires} > {now}) IS TRUE")
+            }
+        }
     }
 
     pub(super) fn containing(&mut self) -> String {
@@ -93,7 +112,18 @@ impl Text<'_> {
         )
     }
 
+    /// In one of the categories: looked up for one flyer after the other.
     pub(super) fn in_categories(&mut self) -> String {
+        self.in_any_category(one_by_one(self.dialect))
+    }
+
+    /// Like [`Text::in_categories`], for the many flyers of a circle: PostgreSQL may look
+    /// them up together. One by one their price would look high enough to compile the plan.
+    pub(super) fn in_categories_together(&mut self) -> String {
+        self.in_any_category("")
+    }
+
+    fn in_any_category(&mut self, one_by_one: &str) -> String {
         if self.filter.categories.is_empty() {
             return String::new();
         }
@@ -107,7 +137,7 @@ impl Text<'_> {
           SELECT 1
           FROM flyer_categories AS x
           WHERE x.flyer_id = w.id
-            AND x.category_id {any}
+            AND x.category_id {any}{one_by_one}
       )"
         )
     }
@@ -115,16 +145,17 @@ impl Text<'_> {
     /// What the viewer has to do with a flyer, unless that is what is walked.
     pub(super) fn related(&mut self, walk: Walk) -> String {
         let mut sql = String::new();
+        let one_by_one = one_by_one(self.dialect);
         if self.filter.favorites && walk != Walk::Favorites {
             let viewer = self.viewer();
             sql += &format!(
-                "\n      AND EXISTS (SELECT 1 FROM favorites AS y WHERE y.user_id = {viewer} AND y.flyer_id = w.id)"
+                "\n      AND EXISTS (SELECT 1 FROM favorites AS y WHERE y.user_id = {viewer} AND y.flyer_id = w.id{one_by_one})"
             );
         }
         if self.filter.following && walk != Walk::Following {
             let viewer = self.viewer();
             sql += &format!(
-                "\n      AND EXISTS (SELECT 1 FROM follows AS z WHERE z.follower_id = {viewer} AND z.followed_id = w.creator_id)"
+                "\n      AND EXISTS (SELECT 1 FROM follows AS z WHERE z.follower_id = {viewer} AND z.followed_id = w.creator_id{one_by_one})"
             );
         }
         sql
