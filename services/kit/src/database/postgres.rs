@@ -77,6 +77,8 @@ impl PostgresDatabase {
                     IDLE_TRANSACTION_TIMEOUT,
                 ),
                 ("plan_cache_mode", PLAN_CACHE_MODE),
+                // Compiling a plan takes longer than any statement of a request may.
+                ("jit", "off"),
             ]);
         // The pool tries until its time is over and then says only that; one connection
         // says why.
