@@ -60,7 +60,7 @@ fn pages_and_cursors_give_the_same_flyers_once_each() {
         "&lat=47.4&lng=8.6",
         "&near_me=true&radius=20&lat=47.3769&lng=8.5417",
         "&categories=events,nightlife",
-        "&search=abend",
+        "&search=markt",
         "&search=zu",
         "&categories=service&search=der",
     ] {
