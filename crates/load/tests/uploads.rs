@@ -148,11 +148,11 @@ async fn an_upload_that_is_refused_early_counts_as_the_status_it_got() {
     for after in [After::Closes, After::Waits, After::ReadsOn] {
         for (status, reason) in [(413, "Content Too Large"), (503, "Service Unavailable")] {
             let address = raw(move |_, mut stream| {
-                write!(
-                    stream,
+                // In one piece: a close beside unread bytes throws away what is not yet sent.
+                let answer = format!(
                     "HTTP/1.1 {status} {reason}\r\nretry-after: 1\r\ncontent-length: 2\r\n\r\nno"
-                )
-                .unwrap();
+                );
+                stream.write_all(answer.as_bytes()).unwrap();
                 match after {
                     After::Closes => {}
                     After::Waits => std::thread::sleep(Duration::from_secs(3)),

@@ -94,7 +94,9 @@ fn one_configuration_is_audited_on_postgresql_too_and_leaves_no_database_behind(
     assert!(database.starts_with("PostgreSQL "), "{database}");
     let statements = report["statements"].as_array().unwrap();
     assert!(!statements.is_empty());
-    for statement in statements {
+    // The driver reports the end of a transaction too, which has no plan.
+    let planned = |statement: &&Value| statement["text"] != "COMMIT";
+    for statement in statements.iter().filter(planned) {
         let plan = statement["plan"].as_str().unwrap();
         assert!(!plan.starts_with("no plan"), "{statement:#}");
     }
@@ -112,7 +114,9 @@ fn one_configuration_is_audited_on_postgresql_too_and_leaves_no_database_behind(
 fn a_service_that_reads_another_database_than_it_is_given_is_noticed() {
     let server = Postgres::start().unwrap();
     let program = flyers().display().to_string();
-    let seed = format!("{program} seed --scale 50 --seed 7 --users-csv {{workdir}}/users.csv");
+    let seed = format!(
+        "{program} seed --scale 50 --seed 7 --users-csv {{workdir}}/users.csv --photos {{workdir}}/photos"
+    );
     let other = "DATABASE_URL=sqlite:{workdir}/other.db";
     let text = fs::read_to_string(root().join("services/flyers/speedwell.toml")).unwrap();
     let text: String = text
