@@ -2,9 +2,11 @@
 
 mod postgres;
 mod program;
+mod redis;
 mod shared;
 
 pub use postgres::{Database, Postgres};
+pub use redis::Redis;
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]

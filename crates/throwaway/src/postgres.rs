@@ -197,7 +197,7 @@ fn url(port: u16, database: &str) -> String {
     format!("postgres://postgres@127.0.0.1:{port}/{database}")
 }
 
-fn free_port() -> Result<u16, ThrowawayError> {
+pub(crate) fn free_port() -> Result<u16, ThrowawayError> {
     let finding = while_doing("find a free port");
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(&finding)?;
     Ok(listener.local_addr().map_err(finding)?.port())

@@ -145,14 +145,27 @@ impl Wire {
     }
 
     fn call(&mut self, session: Option<&str>, method: &str, params: Value) -> Value {
+        self.try_call(session, method, params)
+            .unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// The answer, or the error of the protocol: that a document went away, for one.
+    fn try_call(
+        &mut self,
+        session: Option<&str>,
+        method: &str,
+        params: Value,
+    ) -> Result<Value, String> {
         let id = self.send(session, method, params);
         let deadline = Instant::now() + 2 * PATIENCE;
         loop {
             assert!(Instant::now() < deadline, "{method} was not answered");
             let message = self.read();
             if message["id"] == id {
-                assert!(message["error"].is_null(), "{method}: {}", message["error"]);
-                return message["result"].clone();
+                return match &message["error"] {
+                    Value::Null => Ok(message["result"].clone()),
+                    error => Err(error.to_string()),
+                };
             }
         }
     }
@@ -326,7 +339,8 @@ impl Page {
 
     fn try_eval(&self, expression: &str) -> Result<Value, String> {
         let asked = json!({ "expression": expression, "awaitPromise": true, "returnByValue": true, "userGesture": true });
-        let answer = self.call("Runtime.evaluate", asked);
+        let mut wire = self.wire.borrow_mut();
+        let answer = wire.try_call(Some(&self.session), "Runtime.evaluate", asked)?;
         let details = &answer["exceptionDetails"];
         if details.is_null() {
             Ok(answer["result"]["value"].clone())

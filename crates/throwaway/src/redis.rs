@@ -1,0 +1,216 @@
+//! A Redis server.
+
+use std::{
+    fs::File,
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, TcpStream},
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use crate::{ThrowawayError, postgres::free_port, while_doing};
+
+const START_TIME: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+const PORT_TRIES: u32 = 3;
+
+/// A running Redis server for the caller alone, without persistence; it ends with this value.
+#[derive(Debug)]
+pub struct Redis {
+    port: u16,
+    home: tempfile::TempDir,
+    options: Vec<String>,
+    child: Option<Child>,
+}
+
+impl Redis {
+    /// An empty server.
+    ///
+    /// # Errors
+    /// Redis is not installed or does not start.
+    pub fn start() -> Result<Self, ThrowawayError> {
+        Self::start_with(&[])
+    }
+
+    /// An empty server with further options, as on its command line: `--maxmemory`, `2mb`.
+    ///
+    /// # Errors
+    /// Redis is not installed or does not start.
+    pub fn start_with(options: &[&str]) -> Result<Self, ThrowawayError> {
+        let home = tempfile::Builder::new()
+            .prefix("throwaway-redis-")
+            .tempdir()
+            .map_err(while_doing("make a folder for Redis"))?;
+        let mut server = Self {
+            port: 0,
+            home,
+            options: options.iter().map(|option| (*option).to_owned()).collect(),
+            child: None,
+        };
+        let mut tries = 0;
+        loop {
+            server.port = free_port()?;
+            match server.launch() {
+                Ok(()) => return Ok(server),
+                Err(ThrowawayError::Silent { .. }) if tries < PORT_TRIES => tries += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Where it listens on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// Kills it as a crash would.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Starts a killed server again on its port: empty, unless its options say otherwise.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_again(&mut self) -> Result<(), ThrowawayError> {
+        self.launch()
+    }
+
+    /// Freezes it: it keeps its connections and says nothing.
+    ///
+    /// # Errors
+    /// The signal cannot be sent.
+    pub fn freeze(&self) -> Result<(), ThrowawayError> {
+        self.signal("-STOP")
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// The signal cannot be sent.
+    pub fn thaw(&self) -> Result<(), ThrowawayError> {
+        self.signal("-CONT")
+    }
+
+    /// Sends one command; gives what comes back, as it comes.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub fn ask(&self, command: &[&str]) -> Result<String, ThrowawayError> {
+        let asking = while_doing("ask Redis");
+        let mut request = format!("*{}\r\n", command.len());
+        for part in command {
+            request.push_str(&format!("${}\r\n{part}\r\n", part.len()));
+        }
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).map_err(&asking)?;
+        stream
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .map_err(&asking)?;
+        stream.write_all(request.as_bytes()).map_err(&asking)?;
+        stream.write_all(b"*1\r\n$4\r\nQUIT\r\n").map_err(&asking)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map_err(&asking)?;
+        Ok(answer.trim_end_matches("+OK\r\n").trim_end().to_owned())
+    }
+
+    fn launch(&mut self) -> Result<(), ThrowawayError> {
+        self.kill();
+        let log = self.home.path().join("log");
+        let out = File::create(&log).map_err(while_doing("write the log of Redis"))?;
+        let port = self.port.to_string();
+        let child = Command::new("redis-server")
+            .args(["--port", &port, "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no", "--dir"])
+            .arg(self.home.path())
+            .args(&self.options)
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|source| match source.kind() {
+                std::io::ErrorKind::NotFound => ThrowawayError::Missing {
+                    program: "redis-server",
+                    package: "redis-server",
+                },
+                _ => while_doing("start Redis")(source),
+            })?;
+        self.child = Some(child);
+        self.wait_until_ready(&log)
+    }
+
+    fn wait_until_ready(&mut self, log: &std::path::Path) -> Result<(), ThrowawayError> {
+        let until = Instant::now() + START_TIME;
+        while Instant::now() < until {
+            let alive = self
+                .child
+                .as_mut()
+                .is_some_and(|child| matches!(child.try_wait(), Ok(None)));
+            if !alive {
+                break;
+            }
+            // Another server on the port would answer as well: ours says which process it is.
+            let own = self
+                .child
+                .as_ref()
+                .map(|child| format!("process_id:{}\r", child.id()));
+            let info = self.ask(&["INFO", "server"]);
+            if info.is_ok_and(|info| own.is_some_and(|own| info.contains(&own))) {
+                return Ok(());
+            }
+            sleep(LOOK_EVERY);
+        }
+        Err(ThrowawayError::Silent {
+            seconds: START_TIME.as_secs(),
+            log: std::fs::read_to_string(log).unwrap_or_default(),
+        })
+    }
+
+    fn signal(&self, signal: &str) -> Result<(), ThrowawayError> {
+        let Some(child) = &self.child else {
+            return Ok(());
+        };
+        let id = child.id().to_string();
+        let mut kill = Command::new("kill");
+        crate::program::run("kill", kill.args([signal, &id]))
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_empty_answers_and_can_be_frozen_and_killed() {
+        let mut server = Redis::start().unwrap();
+        assert_eq!(server.ask(&["DBSIZE"]).unwrap(), ":0");
+        assert_eq!(server.ask(&["SET", "a", "b"]).unwrap(), "+OK");
+        server.freeze().unwrap();
+        server.thaw().unwrap();
+        assert_eq!(server.ask(&["DBSIZE"]).unwrap(), ":1");
+        server.kill();
+        assert!(server.ask(&["PING"]).is_err());
+        server.start_again().unwrap();
+        assert_eq!(server.ask(&["DBSIZE"]).unwrap(), ":0");
+    }
+
+    #[test]
+    fn two_servers_are_apart() {
+        let (one, other) = (Redis::start().unwrap(), Redis::start().unwrap());
+        assert_ne!(one.port(), other.port());
+    }
+}
