@@ -181,7 +181,8 @@ async fn plan_search(state: &State, folded: String) -> Result<Search, Problem> {
         return Ok(Search::None);
     }
     let Some(phrase) = search::phrase(&folded, state.database.dialect()) else {
-        return Ok(Search::Walk { folded });
+        let phrase = None;
+        return Ok(Search::Walk { folded, phrase });
     };
     let hits: i64 = query(statement::COUNT_HITS)
         .bind(&phrase)
@@ -190,7 +191,8 @@ async fn plan_search(state: &State, folded: String) -> Result<Search, Problem> {
         .fetch_scalar(state.database.read())
         .await?;
     if hits > statement::FEW_HITS {
-        Ok(Search::Walk { folded })
+        let phrase = Some(phrase);
+        Ok(Search::Walk { folded, phrase })
     } else {
         Ok(Search::Index { phrase })
     }

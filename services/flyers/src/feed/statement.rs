@@ -14,6 +14,9 @@
 //! | categories | the live flyers of each, merged | the page |
 //! | none, or a search with many hits | the live flyers, newest first | the page |
 //!
+//! **Counting.** The hits of a search alone are counted from the trigram index, in its order and
+//! no further than is shown: walking the live flyers for them took 50 ms instead of 7.
+//!
 //! **Following.** SQLite reads the live flyers of all whom the user follows from the index
 //! and keeps the first ones: some 0.15 µs each. On PostgreSQL every creator adds an arm of
 //! its own that ends after as many rows as the page needs. The number of creators and of
@@ -154,6 +157,9 @@ pub enum Search {
     Walk {
         /// The folded text.
         folded: String,
+        /// What the trigram index is asked for when hits are only counted, if the text is long
+        /// enough for it.
+        phrase: Option<String>,
     },
     /// From the trigram index: there are few hits.
     Index {
@@ -438,6 +444,7 @@ mod tests {
         let filter = Filter {
             search: Search::Walk {
                 folded: "o'brien".to_owned(),
+                phrase: None,
             },
             categories: vec![77],
             creator: Some(4711),

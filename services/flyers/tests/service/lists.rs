@@ -170,8 +170,14 @@ fn searching(filter: &Filter, search: Search) -> Filter {
 }
 
 fn walk(folded: &str) -> Search {
+    let phrase = match crate::DIALECT {
+        _ if folded.len() < 3 => None,
+        Dialect::Sqlite => Some(format!("\"{folded}\"")),
+        Dialect::Postgres => Some(format!("%{folded}%")),
+    };
     Search::Walk {
         folded: folded.to_owned(),
+        phrase,
     }
 }
 

@@ -30,7 +30,7 @@ const WAITING: usize = 16;
 
 /// How far a worker steps back behind the threads that answer requests (`nice`).
 #[cfg(target_os = "linux")]
-const NICE: i32 = 5;
+const NICE: i32 = 10;
 
 /// How much one process spends on pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

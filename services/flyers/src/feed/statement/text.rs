@@ -124,6 +124,16 @@ impl<'f> Text<'f> {
             order => (order, COUNT_LIMIT),
         };
         let walk = self.walk(true, order);
+        if let (
+            Walk::Recent,
+            Search::Walk {
+                phrase: Some(phrase),
+                ..
+            },
+        ) = (walk, &self.filter.search)
+        {
+            return self.counted_hits(phrase, rows);
+        }
         // Only the circle needs distances; the others are counted in the order of an index.
         let order = match walk {
             Walk::Place => order,
@@ -138,6 +148,31 @@ impl<'f> Text<'f> {
         if self.counts_in_order(walk) {
             sql += order.clause();
         }
+        let limit = self.value(rows.into());
+        let _infallible = write!(sql, "\n    LIMIT {limit}");
+        sql
+    }
+
+    /// Live hits of a search without another filter.
+    fn counted_hits(&mut self, phrase: &str, rows: i64) -> String {
+        let phrase = self.value(phrase.into());
+        let mut sql = match self.dialect {
+            Dialect::Sqlite => format!(
+                "
+    SELECT w.id AS id
+    FROM flyer_search
+    CROSS JOIN flyers AS w NOT INDEXED
+    WHERE flyer_search MATCH {phrase}
+      AND w.id = flyer_search.rowid"
+            ),
+            Dialect::Postgres => format!(
+                "
+    SELECT w.id AS id
+    FROM flyers AS w
+    WHERE w.search_text LIKE {phrase}"
+            ),
+        };
+        sql += &self.live(&OF_FLYERS);
         let limit = self.value(rows.into());
         let _infallible = write!(sql, "\n    LIMIT {limit}");
         sql

@@ -82,7 +82,7 @@ impl Text<'_> {
     }
 
     pub(super) fn containing(&mut self) -> String {
-        let Search::Walk { folded } = &self.filter.search else {
+        let Search::Walk { folded, .. } = &self.filter.search else {
             return String::new();
         };
         let folded = self.shared(Role::Searched, folded.into());
