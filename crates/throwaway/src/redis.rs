@@ -119,7 +119,9 @@ impl Redis {
         stream.write_all(b"*1\r\n$4\r\nQUIT\r\n").map_err(&asking)?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).map_err(&asking)?;
-        Ok(answer.trim_end_matches("+OK\r\n").trim_end().to_owned())
+        // The last line is the answer to QUIT.
+        let answer = answer.strip_suffix("+OK\r\n").unwrap_or(&answer);
+        Ok(answer.trim_end().to_owned())
     }
 
     fn launch(&mut self) -> Result<(), ThrowawayError> {

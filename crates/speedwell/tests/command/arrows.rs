@@ -11,6 +11,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("speedwell-load", &[]),
     // Servers for tests: only in dev-dependencies.
     ("throwaway", &[]),
+    ("speedwell-cache", &[]),
     (
         "speedwell",
         &[

@@ -1,0 +1,370 @@
+//! One load for all who want the same value under the same generations.
+//!
+//! A load runs in a task of its own: who asked for it may go away. What tells loads apart is the
+//! key *and* the generations that its readers saw, so a reader who starts after an invalidation
+//! never joins a load that began before it.
+//!
+//! When generations cannot be known (Redis does not answer, a write is under way), readers may
+//! only join a load that has not begun: at most one runs and one waits, however many ask.
+
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use crate::{LoadError, key};
+
+const SHARDS: usize = 16;
+/// A load past the cache is not waited for longer by the next one: it may hang.
+const NEXT_AFTER: Duration = Duration::from_secs(1);
+
+/// What a load gives; nothing: there is nothing.
+pub(crate) type Outcome<T, E> = Result<Option<Arc<T>>, LoadError<E>>;
+
+type Sender<T, E> = watch::Sender<Option<Outcome<T, E>>>;
+type Receiver<T, E> = watch::Receiver<Option<Outcome<T, E>>>;
+
+/// Which load.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Id {
+    key: Box<[u8]>,
+    /// Of value and error: other types cannot share a load.
+    types: TypeId,
+    under: Under,
+}
+
+/// What all readers of one load have seen.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Under {
+    Generations(Vec<u64>),
+    /// Nothing is known: only a load that has not begun is safe.
+    Nothing,
+}
+
+/// A load under way.
+pub(crate) struct Flight<T, E>(Receiver<T, E>);
+
+/// Loads that may not be joined once they run.
+struct Lane<T, E> {
+    running: Receiver<T, E>,
+    waiting: Option<Receiver<T, E>>,
+}
+
+/// All loads under way.
+#[derive(Default)]
+pub(crate) struct Flights {
+    shards: [Mutex<Shard>; SHARDS],
+}
+
+type Shard = HashMap<Id, Box<dyn Any + Send>>;
+
+/// A task that runs a load: it gives the outcome, then keeps it or waits. Its end is the end
+/// of the flight.
+pub(crate) trait Load<T, E>: Send + 'static {
+    fn run(self, sender: Arc<Publish<T, E>>) -> impl Future<Output = ()> + Send;
+}
+
+/// Hands the outcome to all who wait.
+pub(crate) struct Publish<T, E>(Sender<T, E>);
+
+impl<T, E> Publish<T, E> {
+    pub(crate) fn outcome(&self, outcome: Outcome<T, E>) {
+        self.0.send_replace(Some(outcome));
+    }
+}
+
+impl Id {
+    pub(crate) fn new<T: 'static, E: 'static>(key: &[u8], under: Under) -> Self {
+        Self {
+            key: key.into(),
+            types: TypeId::of::<(T, E)>(),
+            under,
+        }
+    }
+}
+
+impl Flights {
+    /// Joins the load of this name or starts it; says whether it was joined.
+    pub(crate) fn join_or_start<T, E>(
+        self: &Arc<Self>,
+        id: Id,
+        load: impl FnOnce() -> Box<dyn LoadTask<T, E>>,
+    ) -> (Flight<T, E>, bool)
+    where
+        T: Send + Sync + 'static,
+        E: Send + Sync + 'static,
+    {
+        let mut shard = self.shard(&id);
+        match id.under {
+            Under::Generations(_) => self.board(&mut shard, id, load),
+            Under::Nothing => self.queue(&mut shard, id, load),
+        }
+    }
+
+    fn board<T, E>(
+        self: &Arc<Self>,
+        shard: &mut Shard,
+        id: Id,
+        load: impl FnOnce() -> Box<dyn LoadTask<T, E>>,
+    ) -> (Flight<T, E>, bool)
+    where
+        T: Send + Sync + 'static,
+        E: Send + Sync + 'static,
+    {
+        let under_way = shard.get(&id).and_then(|one| one.downcast_ref());
+        if let Some(receiver) = under_way.filter(|one| is_alive::<T, E>(one)) {
+            return (Flight(receiver.clone()), true);
+        }
+        let (sender, receiver) = watch::channel(None);
+        shard.insert(id.clone(), Box::new(receiver.clone()));
+        let done = Landing(Arc::clone(self), id);
+        let load = load();
+        tokio::spawn(async move {
+            load.run(Arc::new(Publish(sender))).await;
+            drop(done);
+        });
+        (Flight(receiver), false)
+    }
+
+    fn queue<T, E>(
+        self: &Arc<Self>,
+        shard: &mut Shard,
+        id: Id,
+        load: impl FnOnce() -> Box<dyn LoadTask<T, E>>,
+    ) -> (Flight<T, E>, bool)
+    where
+        T: Send + Sync + 'static,
+        E: Send + Sync + 'static,
+    {
+        let lane = shard.get_mut(&id).and_then(|one| one.downcast_mut());
+        let (sender, receiver) = watch::channel(None);
+        let before = match lane {
+            Some(Lane {
+                waiting: Some(next),
+                ..
+            }) if is_alive::<T, E>(next) => {
+                return (Flight(next.clone()), true);
+            }
+            Some(lane) if is_open(&lane.running) => {
+                lane.waiting = Some(receiver.clone());
+                Some(lane.running.clone())
+            }
+            _ => {
+                let lane = Lane {
+                    running: receiver.clone(),
+                    waiting: None,
+                };
+                shard.insert(id.clone(), Box::new(lane));
+                None
+            }
+        };
+        let (flights, load, own) = (Arc::clone(self), load(), receiver.clone());
+        tokio::spawn(async move {
+            if let Some(before) = before {
+                wait_for(before).await;
+                flights.next_runs::<T, E>(&id, own.clone());
+            }
+            load.run(Arc::new(Publish(sender))).await;
+            flights.leave_lane::<T, E>(&id, &own);
+        });
+        (Flight(receiver), false)
+    }
+
+    /// From now on nobody may join the load that waited.
+    fn next_runs<T: 'static + Send + Sync, E: 'static + Send + Sync>(
+        &self,
+        id: &Id,
+        own: Receiver<T, E>,
+    ) {
+        let lane = Lane {
+            running: own,
+            waiting: None,
+        };
+        self.shard(id).insert(id.clone(), Box::new(lane));
+    }
+
+    fn leave_lane<T: 'static, E: 'static>(&self, id: &Id, own: &Receiver<T, E>) {
+        let mut shard = self.shard(id);
+        let lane = shard
+            .get(id)
+            .and_then(|one| one.downcast_ref::<Lane<T, E>>());
+        let last =
+            lane.is_some_and(|lane| lane.waiting.is_none() && lane.running.same_channel(own));
+        if last {
+            shard.remove(id);
+        }
+    }
+
+    fn shard(&self, id: &Id) -> MutexGuard<'_, Shard> {
+        let shard = &self.shards[key::hash(&id.key) as usize % SHARDS];
+        // Nothing panics while it is held half-changed.
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many are under way.
+    #[cfg(test)]
+    pub(crate) fn under_way(&self) -> usize {
+        self.shards
+            .iter()
+            .map(|shard| shard.lock().unwrap().len())
+            .sum()
+    }
+}
+
+/// [`Load`] as an object.
+pub(crate) trait LoadTask<T, E>: Send {
+    fn run(
+        self: Box<Self>,
+        sender: Arc<Publish<T, E>>,
+    ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+impl<T, E, L: Load<T, E>> LoadTask<T, E> for L
+where
+    T: Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
+    fn run(
+        self: Box<Self>,
+        sender: Arc<Publish<T, E>>,
+    ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(Load::run(*self, sender))
+    }
+}
+
+/// Takes the flight off the table however its task ends.
+struct Landing(Arc<Flights>, Id);
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        self.0.shard(&self.1).remove(&self.1);
+    }
+}
+
+/// Whether it runs still, or has an outcome.
+fn is_alive<T, E>(receiver: &Receiver<T, E>) -> bool {
+    receiver.has_changed().is_ok() || receiver.borrow().is_some()
+}
+
+/// Whether it has no outcome yet and can still have one.
+fn is_open<T, E>(receiver: &Receiver<T, E>) -> bool {
+    receiver.has_changed().is_ok() && receiver.borrow().is_none()
+}
+
+async fn wait_for<T, E>(mut before: Receiver<T, E>) {
+    let ended = before.wait_for(Option::is_some);
+    let _ended_or_patience = tokio::time::timeout(NEXT_AFTER, ended).await;
+}
+
+impl<T, E> Flight<T, E> {
+    /// The outcome, when there is one.
+    pub(crate) async fn outcome(mut self) -> Outcome<T, E> {
+        match self.0.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().unwrap_or(Err(LoadError::Aborted)),
+            Err(_) => Err(LoadError::Aborted),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    struct Slow(Arc<AtomicUsize>, Duration);
+
+    impl Load<usize, ()> for Slow {
+        async fn run(self, sender: Arc<Publish<usize, ()>>) {
+            let number = self.0.fetch_add(1, Ordering::SeqCst) + 1;
+            sleep(self.1).await;
+            sender.outcome(Ok(Some(Arc::new(number))));
+        }
+    }
+
+    struct Panics;
+
+    impl Load<usize, ()> for Panics {
+        async fn run(self, _: Arc<Publish<usize, ()>>) {
+            panic!("on purpose");
+        }
+    }
+
+    const MOMENT: Duration = Duration::from_millis(50);
+
+    fn id(under: Under) -> Id {
+        Id::new::<usize, ()>(b"k", under)
+    }
+
+    #[tokio::test]
+    async fn all_who_saw_the_same_share_one_load_and_others_do_not() {
+        let (flights, count) = (Arc::new(Flights::default()), Arc::default());
+        let start = |generation| {
+            let load = || -> Box<dyn LoadTask<_, _>> { Box::new(Slow(Arc::clone(&count), MOMENT)) };
+            flights.join_or_start(id(Under::Generations(vec![generation])), load)
+        };
+        let (one, joined) = start(1);
+        assert!(!joined);
+        let (same, joined) = start(1);
+        assert!(joined);
+        let (other, joined) = start(2);
+        assert!(!joined);
+        assert_eq!(*one.outcome().await.unwrap().unwrap(), 1);
+        assert_eq!(*same.outcome().await.unwrap().unwrap(), 1);
+        assert_eq!(*other.outcome().await.unwrap().unwrap(), 2);
+        sleep(MOMENT).await;
+        assert_eq!(flights.under_way(), 0);
+    }
+
+    #[tokio::test]
+    async fn past_the_cache_only_a_load_that_has_not_begun_is_joined() {
+        let (flights, count) = (Arc::new(Flights::default()), Arc::default());
+        let mut waiting = Vec::new();
+        for _ in 0..1000 {
+            let load = || -> Box<dyn LoadTask<_, _>> { Box::new(Slow(Arc::clone(&count), MOMENT)) };
+            waiting.push(flights.join_or_start(id(Under::Nothing), load));
+            tokio::task::yield_now().await;
+        }
+        let joined = waiting.iter().filter(|(_, joined)| *joined).count();
+        assert_eq!(joined, 998);
+        let mut values = Vec::new();
+        for (flight, _) in waiting {
+            values.push(*flight.outcome().await.unwrap().unwrap());
+        }
+        assert!(values[0] == 1 && values[1..].iter().all(|value| *value == 2));
+        sleep(MOMENT).await;
+        assert_eq!(flights.under_way(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_load_that_hangs_past_the_cache_does_not_stop_the_next_one() {
+        let (flights, count) = (Arc::new(Flights::default()), Arc::default());
+        let start = |time| {
+            let load = || -> Box<dyn LoadTask<_, _>> { Box::new(Slow(Arc::clone(&count), time)) };
+            flights.join_or_start(id(Under::Nothing), load).0
+        };
+        let _hangs = start(Duration::from_secs(3600));
+        tokio::task::yield_now().await;
+        let next = timeout(3 * NEXT_AFTER, start(MOMENT).outcome()).await;
+        assert_eq!(*next.unwrap().unwrap().unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_load_that_panics_is_told_to_all_and_the_next_one_begins() {
+        let flights = Arc::new(Flights::default());
+        for under in [Under::Nothing, Under::Generations(vec![1])] {
+            for _ in 0..2 {
+                let load = || -> Box<dyn LoadTask<usize, ()>> { Box::new(Panics) };
+                let (flight, _) = flights.join_or_start(id(under.clone()), load);
+                assert!(matches!(flight.outcome().await, Err(LoadError::Aborted)));
+            }
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Loading a value and keeping it.
+
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::time::{Instant as Deadline, timeout, timeout_at};
+use tracing::{Instrument as _, Span};
+
+use crate::{
+    Cache, LoadError, Policy,
+    cache::{Cached, Inner, Read},
+    envelope::{Body, Envelope, encode_value, schema_of},
+    event::{self, Answered},
+    flight::{Flight, Id, Load, LoadTask, Outcome, Publish},
+    generation::{Seen, random},
+    memory::{Entry, Value},
+    mutant::Mutant,
+    read::{Ground, names},
+    redis::long_key,
+};
+
+/// One load: runs the loader, hands out what it gives, keeps it.
+pub(crate) struct Task<F> {
+    inner: Arc<Inner>,
+    key: Box<[u8]>,
+    policy: Policy,
+    seen: Seen,
+    ground: Ground,
+    load: F,
+    span: Span,
+}
+
+impl<F> Task<F> {
+    pub(crate) fn new(inner: &Arc<Inner>, read: &Read<'_>, ground: Ground, load: F) -> Self {
+        Self {
+            inner: Arc::clone(inner),
+            key: read.key.into(),
+            policy: read.policy,
+            seen: read.seen.clone(),
+            ground,
+            load,
+            span: Span::current(),
+        }
+    }
+}
+
+impl Cache {
+    pub(crate) fn start_or_join<T, E, L>(
+        &self,
+        read: &Read<'_>,
+        ground: &Ground,
+        task: L,
+    ) -> (Flight<T, E>, bool)
+    where
+        T: Cached,
+        E: Send + Sync + 'static,
+        L: Load<T, E>,
+    {
+        let id = Id::new::<T, E>(read.key, ground.under.clone());
+        let load = || -> Box<dyn LoadTask<T, E>> { Box::new(task) };
+        self.0.flights.join_or_start(id, load)
+    }
+
+    /// Loads, or waits for who does, as long as the policy says.
+    pub(crate) async fn fly<T, E, F, Fut>(
+        &self,
+        read: Read<'_>,
+        ground: Ground,
+        resort: Option<Option<Arc<T>>>,
+        load: F,
+    ) -> Outcome<T, E>
+    where
+        T: Cached,
+        E: Send + Sync + 'static,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Option<T>, E>> + Send + 'static,
+    {
+        let inner = &self.0;
+        inner.counters.misses.one();
+        let task = Task::new(inner, &read, ground.clone(), load);
+        let (flight, joined) = self.start_or_join(&read, &ground, task);
+        if joined {
+            inner.counters.coalesced.one();
+        }
+        let soft = read.policy.soft_timeout.filter(|_| resort.is_some());
+        let patience = soft.map_or(read.policy.hard_timeout, |soft| {
+            soft.min(read.policy.hard_timeout)
+        });
+        let outcome = timeout(patience, flight.outcome())
+            .await
+            .unwrap_or(Err(LoadError::TimedOut { after: patience }));
+        let answered = match (&outcome, &resort) {
+            (Ok(_), _) if joined => Answered::Coalesced,
+            (Ok(_), _) => Answered::Load,
+            (Err(_), Some(_)) => Answered::Stale,
+            (Err(_), None) => Answered::Failed,
+        };
+        event::read(&inner.name, read.key, answered, read.started);
+        match (outcome, resort) {
+            (Err(_), Some(value)) if inner.still_valid(&read) => {
+                inner.counters.stale_served.one();
+                Ok(value)
+            }
+            (outcome, _) => outcome,
+        }
+    }
+}
+
+impl<T, E, F, Fut> Load<T, E> for Task<F>
+where
+    T: Cached,
+    E: Send + Sync + 'static,
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Option<T>, E>> + Send + 'static,
+{
+    async fn run(self, publish: Arc<Publish<T, E>>) {
+        let Self {
+            inner,
+            key,
+            policy,
+            seen,
+            ground,
+            load,
+            span,
+        } = self;
+        let started = Instant::now();
+        inner.counters.loads.one();
+        let outcome = inner.run_loader(&policy, span, load).await;
+        publish.outcome(outcome.clone());
+        match outcome {
+            Ok(value) => {
+                let kept = Kept {
+                    key: &key,
+                    policy: &policy,
+                    seen,
+                    started,
+                    load_time: started.elapsed(),
+                };
+                inner.keep(kept, ground, value).await;
+            }
+            Err(_) => {
+                inner.counters.failed_loads.one();
+                // Those who come now share the error.
+                tokio::time::sleep(policy.error_ttl).await;
+            }
+        }
+    }
+}
+
+/// What belongs to a value that is kept.
+struct Kept<'k> {
+    key: &'k [u8],
+    policy: &'k Policy,
+    seen: Seen,
+    started: Instant,
+    load_time: Duration,
+}
+
+impl Inner {
+    async fn run_loader<T, E, F, Fut>(&self, policy: &Policy, span: Span, load: F) -> Outcome<T, E>
+    where
+        T: Cached,
+        E: Send + Sync + 'static,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Option<T>, E>> + Send + 'static,
+    {
+        let deadline = Deadline::now() + policy.load_deadline;
+        let late = LoadError::TimedOut {
+            after: policy.load_deadline,
+        };
+        let Ok(permit) = timeout_at(deadline, self.loads.acquire()).await else {
+            return Err(late);
+        };
+        // A task of its own: a panic ends the loader and not those who wait.
+        let mut loading = tokio::spawn(async move { load().await }.instrument(span));
+        let outcome = match timeout_at(deadline, &mut loading).await {
+            Ok(Ok(Ok(value))) => Ok(value.map(Arc::new)),
+            Ok(Ok(Err(error))) => Err(LoadError::Failed(Arc::new(error))),
+            Ok(Err(_)) => Err(LoadError::Aborted),
+            Err(_) => {
+                loading.abort();
+                Err(late)
+            }
+        };
+        drop(permit);
+        outcome
+    }
+
+    /// Keeps a value where it may be kept.
+    async fn keep<T: Cached>(&self, kept: Kept<'_>, ground: Ground, value: Option<Arc<T>>) {
+        let lifetime = kept.policy.lifetime(value.is_some(), rand::random());
+        if lifetime.ttl.is_zero() {
+            return;
+        }
+        let body = match &value {
+            None => Body::Absent,
+            Some(value) => match encode_value(&**value) {
+                Some(bytes) => Body::Value(bytes),
+                None => return,
+            },
+        };
+        let size = match &body {
+            Body::Value(bytes) => bytes.len(),
+            Body::Absent | Body::Tombstone => 0,
+        };
+        if size > self.max_value_bytes {
+            self.counters.too_large.one();
+            return;
+        }
+        let mut may_keep = ground.memory_alone;
+        if let (Some(line), Some(redis_ground)) = (&self.line, &ground.redis) {
+            let envelope = Envelope {
+                nonce: random(),
+                schema: schema_of::<T>(self.version),
+                stamps: redis_ground.stamps.clone(),
+                long_key: long_key(kept.key).to_vec(),
+                load_time: kept.load_time,
+                lifetime,
+                body,
+            };
+            let bytes = envelope.encode(kept.policy.compress_from);
+            let life = lifetime.whole().saturating_sub(kept.started.elapsed());
+            let names = names(&kept.seen);
+            let filled = line.fill(kept.key, &names, redis_ground, &bytes, life, false);
+            may_keep = match filled.await {
+                Ok(true) => true,
+                Ok(false) => {
+                    self.counters.rejected_fills.one();
+                    false
+                }
+                Err(_) => !self.mode.needs_lease(),
+            };
+        }
+        if !may_keep {
+            return;
+        }
+        let value: Value = value.map(|value| value as _);
+        let age = kept.started.elapsed();
+        let seen = if self.mutation.is(Mutant::FillWithoutComparing) {
+            self.generations.see_again(&kept.seen)
+        } else {
+            kept.seen
+        };
+        if !self.generations.hold(&seen) {
+            self.counters.rejected_fills.one();
+            return;
+        }
+        let entry = Entry::new(value, seen, lifetime, age, kept.load_time, size);
+        self.memory.insert(kept.key, entry);
+    }
+
+    /// Whether what was found to be expired has not been invalidated since.
+    fn still_valid(&self, read: &Read<'_>) -> bool {
+        self.may_use_memory(Instant::now()) && self.generations.hold(&read.seen)
+    }
+}

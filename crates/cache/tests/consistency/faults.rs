@@ -1,0 +1,85 @@
+//! What happens to Redis while readers and writers go on.
+
+use std::time::{Duration, Instant};
+
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use throwaway::Redis;
+
+/// One kind of mishap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Killed, and started again empty.
+    Kill,
+    /// Frozen for a while: commands that time out run later.
+    Freeze,
+    /// All keys gone at once.
+    Flush,
+    /// Some keys gone, as if evicted: stamps, marks, the registry among them.
+    Evict,
+    /// All connections cut.
+    Disconnect,
+    /// What processes tell each other arrives late for one of them (see `proxy`); all the time.
+    LateMessages,
+}
+
+impl Fault {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Kill,
+        Self::Freeze,
+        Self::Flush,
+        Self::Evict,
+        Self::Disconnect,
+        Self::LateMessages,
+    ];
+}
+
+/// Goes on until then; blocks. Says how many there were.
+pub(crate) fn inflict(
+    server: &mut Redis,
+    kinds: &[Fault],
+    seed: u64,
+    pause: Duration,
+    until: Instant,
+) -> usize {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut count = 0;
+    loop {
+        let wait = pause.mul_f64(random.random_range(0.5..1.5));
+        if Instant::now() + wait >= until {
+            return count;
+        }
+        std::thread::sleep(wait);
+        count += 1;
+        let outage = Duration::from_millis(random.random_range(50..700));
+        match kinds[random.random_range(0..kinds.len())] {
+            Fault::Kill => {
+                server.kill();
+                std::thread::sleep(outage);
+                server.start_again().unwrap();
+            }
+            Fault::Freeze => {
+                server.freeze().unwrap();
+                std::thread::sleep(outage);
+                server.thaw().unwrap();
+            }
+            Fault::Flush => {
+                server.ask(&["FLUSHALL"]).unwrap();
+            }
+            Fault::LateMessages => {}
+            Fault::Evict => evict(server, &mut random),
+            Fault::Disconnect => {
+                server.ask(&["CLIENT", "KILL", "TYPE", "normal"]).unwrap();
+                server.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]).unwrap();
+            }
+        }
+    }
+}
+
+fn evict(server: &Redis, random: &mut StdRng) {
+    let keys = server.ask(&["KEYS", "*"]).unwrap();
+    for key in keys.lines().filter(|line| !line.starts_with(['*', '$'])) {
+        if random.random_range(0..3) == 0 {
+            server.ask(&["DEL", key.trim_end()]).unwrap();
+        }
+    }
+}
