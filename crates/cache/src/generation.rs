@@ -16,19 +16,16 @@ use crate::key;
 
 /// Spreads the locks; a power of two.
 const SHARDS: usize = 16;
-/// Keys that are set or deleted one by one share this many counters. Two keys on one counter
-/// cost a needless miss, nothing else; 32,768 of them are 256 kB.
-const SLOTS: usize = 1 << 15;
 
 /// A random number that no other generation has, but for one case in 2^64.
 pub(crate) fn random() -> u64 {
     rand::random()
 }
 
-/// The state of one tag in this process.
+/// The state of one tag, group or key in this process.
 #[derive(Debug)]
 pub(crate) struct Cell {
-    /// How its stamp is called in Redis, after the prefix.
+    /// How its stamp is called in Redis, after the prefix. Keys have none there.
     pub(crate) name: Box<[u8]>,
     generation: AtomicU64,
 }
@@ -48,8 +45,8 @@ impl Cell {
 pub(crate) struct Seen {
     /// Of the whole cache, of the group of the key, of each tag.
     pub(crate) cells: Arc<[(Arc<Cell>, u64)]>,
-    /// Of the key itself: slot and counter.
-    slot: (usize, u64),
+    /// Of the key itself, which may be set or deleted alone.
+    key: (Arc<Cell>, u64),
     /// Of all that this process holds.
     epoch: u64,
 }
@@ -58,7 +55,6 @@ pub(crate) struct Seen {
 #[derive(Debug)]
 pub(crate) struct Generations {
     shards: [Mutex<Shard>; SHARDS],
-    slots: Box<[AtomicU64]>,
     /// Another number when everything in memory has become worthless: the line to Redis broke.
     epoch: AtomicU64,
 }
@@ -72,6 +68,10 @@ struct Shard {
 
 /// The name of the stamp that every entry depends on.
 pub(crate) const ALL: &[u8] = b"a";
+
+fn of_key(key: &[u8]) -> Vec<u8> {
+    [b"k:", key].concat()
+}
 
 /// The name of the stamp of a group of keys.
 pub(crate) fn of_group(group: &[u8]) -> Vec<u8> {
@@ -87,7 +87,6 @@ impl Generations {
     pub(crate) fn new() -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
-            slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
             epoch: AtomicU64::new(random()),
         }
     }
@@ -95,8 +94,8 @@ impl Generations {
     /// What holds now for a key with these tags. To be taken before anything is read.
     pub(crate) fn see(&self, key: &[u8], tags: impl IntoIterator<Item: AsRef<[u8]>>) -> Seen {
         let epoch = self.epoch.load(Ordering::Acquire);
-        let slot = slot_of(key);
-        let slot = (slot, self.slots[slot].load(Ordering::Acquire));
+        let own = self.cell(of_key(key));
+        let own = (Arc::clone(&own), own.now());
         let mut names = vec![ALL.to_vec(), of_group(key::group(key))];
         names.extend(tags.into_iter().map(|tag| of_tag(tag.as_ref())));
         // The same tag twice would be two stamps to compare, and one is enough.
@@ -109,7 +108,7 @@ impl Generations {
         });
         Seen {
             cells: cells.collect(),
-            slot,
+            key: own,
             epoch,
         }
     }
@@ -117,10 +116,9 @@ impl Generations {
     /// The same dependencies as of now: what a careless cache would take for granted.
     pub(crate) fn see_again(&self, seen: &Seen) -> Seen {
         let again = |(cell, _): &(Arc<Cell>, u64)| (Arc::clone(cell), cell.now());
-        let slot = seen.slot.0;
         Seen {
             cells: seen.cells.iter().map(again).collect(),
-            slot: (slot, self.slots[slot].load(Ordering::Acquire)),
+            key: again(&seen.key),
             epoch: self.epoch.load(Ordering::Acquire),
         }
     }
@@ -128,7 +126,7 @@ impl Generations {
     /// Whether nothing that the value depends on was invalidated since.
     pub(crate) fn hold(&self, seen: &Seen) -> bool {
         self.epoch.load(Ordering::Acquire) == seen.epoch
-            && self.slots[seen.slot.0].load(Ordering::Acquire) == seen.slot.1
+            && seen.key.0.now() == seen.key.1
             && seen
                 .cells
                 .iter()
@@ -146,7 +144,7 @@ impl Generations {
 
     /// Invalidates what is known of one key.
     pub(crate) fn renew_key(&self, key: &[u8]) {
-        self.slots[slot_of(key)].fetch_add(1, Ordering::SeqCst);
+        self.renew(&of_key(key));
     }
 
     /// Invalidates all that this process holds.
@@ -187,7 +185,7 @@ impl Generations {
 impl Seen {
     /// What tells flights apart: a reader who sees other generations starts one of its own.
     pub(crate) fn identity(&self) -> Vec<u64> {
-        let own = [self.epoch, self.slot.1];
+        let own = [self.epoch, self.key.1];
         own.into_iter()
             .chain(self.cells.iter().map(|(_, generation)| *generation))
             .collect()
@@ -202,10 +200,6 @@ impl Shard {
         self.cells.retain(|_, cell| cell.strong_count() > 0);
         self.sweep_at = self.cells.len() * 2;
     }
-}
-
-fn slot_of(key: &[u8]) -> usize {
-    key::hash(key) as usize % SLOTS
 }
 
 #[cfg(test)]
@@ -240,6 +234,16 @@ mod tests {
             renew();
             assert!(!generations.hold(&seen));
         }
+    }
+
+    #[test]
+    fn setting_one_key_leaves_all_others_alone() {
+        let generations = Generations::new();
+        let see = |number: u32| generations.see(&number.to_be_bytes(), NONE);
+        let seen: Vec<_> = (0..10_000).map(see).collect();
+        generations.renew_key(&7_u32.to_be_bytes());
+        let held = seen.iter().filter(|seen| generations.hold(seen)).count();
+        assert_eq!(held, 9_999);
     }
 
     #[test]

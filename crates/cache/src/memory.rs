@@ -10,8 +10,9 @@ use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter, sync:
 
 use crate::{generation::Seen, metrics::Counters, policy::Lifetime};
 
-/// What an entry takes beside its key and value, about: its own struct, the table, the cells.
-const OVERHEAD: usize = 200;
+/// What an entry takes beside its key and value, about: its own struct, the table, the cells, and
+/// its key once more.
+const OVERHEAD: usize = 350;
 /// For the sizing of the table only; it grows with the entries.
 const USUAL_BYTES: u64 = 1024;
 

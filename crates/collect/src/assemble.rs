@@ -5,9 +5,9 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use speedwell_trace::{Request, Site, Source, SpanId, Statement, TraceId, Values};
+use speedwell_trace::{CacheOperation, Request, Site, Source, SpanId, Statement, TraceId, Values};
 
-use crate::span::{RequestPart, Role, Span, StatementPart};
+use crate::span::{CachePart, RequestPart, Role, Span, StatementPart};
 
 /// What comes of one trace.
 pub(crate) struct Assembled {
@@ -17,11 +17,23 @@ pub(crate) struct Assembled {
     pub(crate) orphaned: u64,
 }
 
-/// The requests of a trace, each with the statements below it. The order in which the spans came
-/// does not matter. `dropped`: statements that were not kept.
-pub(crate) fn assemble(trace: TraceId, spans: &HashMap<SpanId, Span>, dropped: u64) -> Assembled {
+/// What a trace lost because it was too large.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Dropped {
+    pub(crate) statements: u64,
+    pub(crate) cache: u64,
+}
+
+/// The requests of a trace, each with the statements and the uses of the cache below it. The order
+/// in which the spans came does not matter. `dropped`: what was not kept.
+pub(crate) fn assemble(
+    trace: TraceId,
+    spans: &HashMap<SpanId, Span>,
+    dropped: Dropped,
+) -> Assembled {
     let tree = Tree { spans };
     let mut below: HashMap<SpanId, Vec<Ran<'_>>> = HashMap::new();
+    let mut cache: HashMap<SpanId, Vec<(&Span, &CachePart)>> = HashMap::new();
     let mut roots: Vec<(&Span, &RequestPart)> = Vec::new();
     let mut orphaned = 0;
     let mut known = HashMap::new();
@@ -35,6 +47,12 @@ pub(crate) fn assemble(trace: TraceId, spans: &HashMap<SpanId, Span>, dropped: u
                 }),
                 None => orphaned += 1,
             },
+            // Without a request it is a refresh in the background, and nobody misses it.
+            Role::Cache(part) => {
+                if let Some(root) = tree.root_of(span, &mut known) {
+                    cache.entry(root).or_default().push((span, part.as_ref()));
+                }
+            }
             Role::Between(_) | Role::Link => {}
         }
     }
@@ -43,6 +61,12 @@ pub(crate) fn assemble(trace: TraceId, spans: &HashMap<SpanId, Span>, dropped: u
         .enumerate()
         .map(|(position, (span, part))| {
             let ran = below.remove(&span.id).unwrap_or_default();
+            let cached = cache.remove(&span.id).unwrap_or_default();
+            // Nobody knows whose they were; said once, with the first.
+            let dropped = match position {
+                0 => dropped,
+                _ => Dropped::default(),
+            };
             Request {
                 trace_id: trace,
                 span_id: span.id,
@@ -56,12 +80,12 @@ pub(crate) fn assemble(trace: TraceId, spans: &HashMap<SpanId, Span>, dropped: u
                     .into_iter()
                     .map(|group| statement(&tree, span, &group))
                     .collect(),
-                // Nobody knows whose they were; said once, with the first.
-                statements_dropped: part.dropped.saturating_add(if position == 0 {
-                    dropped
-                } else {
-                    0
-                }),
+                statements_dropped: part.dropped.saturating_add(dropped.statements),
+                cache: cached
+                    .into_iter()
+                    .map(|(at, part)| operation(&tree, span, at, part))
+                    .collect(),
+                cache_dropped: part.cache_dropped.saturating_add(dropped.cache),
                 rows_answered: None,
                 source: Source::Otlp,
             }
@@ -120,8 +144,19 @@ impl<'a> Tree<'a> {
         ancestors.take(64).find_map(|span| match &span.role {
             Role::Between(site) => Some(Some(site.clone())),
             Role::Request(_) => Some(None),
-            Role::Statement(_) | Role::Link => None,
+            Role::Statement(_) | Role::Cache(_) | Role::Link => None,
         })?
+    }
+}
+
+/// The use of the cache that a span tells of.
+fn operation(tree: &Tree<'_>, root: &Span, span: &Span, part: &CachePart) -> CacheOperation {
+    CacheOperation {
+        cache: part.cache.clone(),
+        action: part.action.clone(),
+        offset: Duration::from_nanos(span.start.saturating_sub(root.start)),
+        duration: Duration::from_nanos(span.end - span.start),
+        site: part.site.clone().or_else(|| tree.site_around(span)),
     }
 }
 

@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::{
     trace::v1::{Span as WireSpan, span::SpanKind, status::StatusCode},
 };
 use speedwell_sql::{Digest, Memo};
-use speedwell_trace::{Dialect, Route, Site, SpanId, TraceId, Values};
+use speedwell_trace::{CacheAction, Dialect, Route, Site, SpanId, TraceId, Values};
 
 /// A span that is kept.
 #[derive(Debug, Clone)]
@@ -35,6 +35,8 @@ pub(crate) enum Role {
     Request(Box<RequestPart>),
     /// A statement.
     Statement(Box<StatementPart>),
+    /// A use of the cache.
+    Cache(Box<CachePart>),
     /// Anything between them: code.
     Between(Site),
     /// A database's own step, such as a transaction: says nothing, and statements may run inside.
@@ -56,6 +58,13 @@ impl Role {
                 let text = if is_new { part.digest.text.len() } else { 0 };
                 text + part.site.as_ref().map_or(0, site)
             }
+            Self::Cache(part) => {
+                let group = match &part.action {
+                    CacheAction::Read { group, .. } => group.len(),
+                    CacheAction::Change { .. } => 0,
+                };
+                part.cache.len() + group + part.site.as_ref().map_or(0, site)
+            }
             Self::Between(around) => site(around),
             Self::Link => 0,
         }
@@ -69,6 +78,15 @@ pub(crate) struct RequestPart {
     pub(crate) status: Option<u16>,
     /// Statements that the service itself did not keep.
     pub(crate) dropped: u64,
+    /// Uses of the cache that the service itself did not keep.
+    pub(crate) cache_dropped: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct CachePart {
+    pub(crate) cache: Arc<str>,
+    pub(crate) action: CacheAction,
+    pub(crate) site: Option<Site>,
 }
 
 #[derive(Debug, Clone)]
@@ -137,6 +155,9 @@ impl Reader {
             .is_some()
         {
             return self.statement(span, &attributes, None, scope);
+        }
+        if let Some(part) = cache(&attributes) {
+            return Some(Role::Cache(Box::new(part)));
         }
         let kind = span.kind();
         let outgoing = matches!(kind, SpanKind::Client | SpanKind::Producer);
@@ -270,7 +291,25 @@ fn request(attributes: &Attributes<'_>) -> RequestPart {
         dropped: attributes
             .number(&["speedwell.statements_dropped"])
             .unwrap_or(0),
+        cache_dropped: attributes.number(&["speedwell.cache_dropped"]).unwrap_or(0),
     }
+}
+
+/// A use of the cache as `speedwell-trace` sends it; `None` for spans that say less, or other things
+/// by these names.
+fn cache(attributes: &Attributes<'_>) -> Option<CachePart> {
+    let action = CacheAction::from_names(
+        attributes.text(&["cache.operation"])?,
+        attributes.text(&["cache.outcome"])?,
+        attributes.text(&["cache.group"]),
+        attributes.number(&["cache.key_hash"]),
+        attributes.number(&["cache.names"]),
+    )?;
+    Some(CachePart {
+        cache: attributes.text(&["cache.name"])?.into(),
+        action,
+        site: site(attributes),
+    })
 }
 
 /// The path without its query string, which may hold secrets.

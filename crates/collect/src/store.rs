@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::{
     Counters, Limits,
-    assemble::{Assembled, assemble},
+    assemble::{Assembled, Dropped, assemble},
     span::{Role, Span},
 };
 
@@ -39,8 +39,8 @@ struct Trace {
     text: usize,
     /// Requests among the spans.
     roots: usize,
-    /// Statements that were not kept.
-    dropped_statements: u64,
+    /// What was not kept.
+    dropped: Dropped,
     /// Whether the trace was handed out before.
     late: bool,
 }
@@ -89,7 +89,8 @@ impl Store {
         };
         if full || trace.text + span.text > self.limits.max_text {
             self.counters.dropped += 1;
-            trace.dropped_statements += u64::from(matches!(span.role, Role::Statement(_)));
+            trace.dropped.statements += u64::from(matches!(span.role, Role::Statement(_)));
+            trace.dropped.cache += u64::from(matches!(span.role, Role::Cache(_)));
             return false;
         }
         if is_root {
@@ -113,7 +114,7 @@ impl Store {
             spans: HashMap::new(),
             text: 0,
             roots: 0,
-            dropped_statements: 0,
+            dropped: Dropped::default(),
             late: self.done.contains(&id),
         };
         self.begun += 1;
@@ -220,7 +221,7 @@ impl Store {
         let Some(trace) = self.remove(id) else {
             return Vec::new();
         };
-        let Assembled { requests, orphaned } = assemble(id, &trace.spans, trace.dropped_statements);
+        let Assembled { requests, orphaned } = assemble(id, &trace.spans, trace.dropped);
         self.counters.orphaned += orphaned;
         self.counters.requests += requests.len() as u64;
         if self.done.insert(id) {

@@ -93,6 +93,17 @@ fn statement(id: u8, parent: u8, start: u64, sql: &str) -> Span {
     }
 }
 
+/// A change of the cache, told at once.
+fn cache_write(id: u8, parent: u8, start: u64) -> Span {
+    let attributes = vec![
+        text("cache.name", "deals"),
+        text("cache.operation", "write"),
+        text("cache.outcome", "told"),
+        number("cache.names", 2),
+    ];
+    span(id, parent, start, start, attributes)
+}
+
 fn with(mut span: Span, attributes: Vec<KeyValue>) -> Span {
     span.attributes.extend(attributes);
     span
@@ -826,7 +837,10 @@ async fn a_port_in_use_is_an_error_that_names_it() {
 
 #[tokio::test]
 async fn what_the_sink_of_a_service_sends_arrives_as_it_was() {
-    use speedwell_trace::{Observation, Route, Sink as _, Site, Source, Statement, otlp};
+    use speedwell_trace::{
+        CacheAction, CacheChange, CacheOperation, ChangeOutcome, Observation, ReadOutcome, Route,
+        Sink as _, Site, Source, Statement, otlp,
+    };
     let receiver = bind(limits()).await;
     let sql = "SELECT a FROM t WHERE b = ?";
     let sent = Request {
@@ -856,6 +870,35 @@ async fn what_the_sink_of_a_service_sends_arrives_as_it_was() {
             failed: true,
         }],
         statements_dropped: 3,
+        cache: vec![
+            CacheOperation {
+                cache: "deals".into(),
+                action: CacheAction::Read {
+                    group: "share".into(),
+                    key_hash: u64::MAX,
+                    outcome: ReadOutcome::Load,
+                },
+                offset: Duration::from_micros(1200),
+                duration: Duration::from_micros(1100),
+                site: Some(Site {
+                    function: "deals::share".into(),
+                    file: Some("src/share.rs".into()),
+                    line: Some(9),
+                }),
+            },
+            CacheOperation {
+                cache: "deals".into(),
+                action: CacheAction::Change {
+                    change: CacheChange::Write,
+                    names: 2,
+                    outcome: ChangeOutcome::Told,
+                },
+                offset: Duration::from_micros(5000),
+                duration: Duration::ZERO,
+                site: None,
+            },
+        ],
+        cache_dropped: 1,
         rows_answered: None,
         source: Source::Otlp,
     };
@@ -867,6 +910,44 @@ async fn what_the_sink_of_a_service_sends_arrives_as_it_was() {
     assert_eq!(format!("{received:#?}"), format!("{sent:#?}"));
 }
 
+#[tokio::test]
+async fn a_use_of_the_cache_belongs_to_the_request_around_it_and_needs_all_its_parts() {
+    let receiver = bind(limits()).await;
+    let code = with(
+        span(2, 1, 1000, 1090, vec![]),
+        vec![text("code.function.name", "deals::share")],
+    );
+    let half = span(
+        5,
+        1,
+        1010,
+        1011,
+        vec![text("cache.name", "deals"), text("cache.operation", "read")],
+    );
+    send(
+        &receiver,
+        vec![
+            request(1, 0),
+            code,
+            cache_write(3, 2, 1020),
+            statement(4, 3, 1020, "UPDATE deals SET name = ?"),
+            half,
+            cache_write(6, 9, 1030),
+        ],
+    )
+    .await;
+    let request = take_one(&receiver).await;
+    let [write] = request.cache.as_slice() else {
+        panic!("{request:#?}")
+    };
+    assert_eq!((write.operation(), write.outcome()), ("write", "told"));
+    assert_eq!(write.offset, Duration::from_millis(20));
+    let site = write.site.as_ref().map(|site| &*site.function);
+    assert_eq!(site, Some("deals::share"));
+    assert_eq!(texts(&request), ["UPDATE deals SET name = ?"]);
+    assert_eq!(receiver.counters().orphaned, 0);
+}
+
 /// What a trace came to, comparable.
 fn describe(requests: &[Request]) -> Vec<String> {
     requests
@@ -876,11 +957,12 @@ fn describe(requests: &[Request]) -> Vec<String> {
 }
 
 fn wild_span() -> impl Strategy<Value = (bool, Span)> {
-    (1..12_u8, 0..14_u8, 1000..1030_u64, 0..5_u8, any::<bool>()).prop_map(
+    (1..12_u8, 0..14_u8, 1000..1030_u64, 0..6_u8, any::<bool>()).prop_map(
         |(id, parent, start, role, scope)| {
             let span = match role {
                 0 => request(id, parent),
                 1 => span(id, parent, start, start + 20, vec![]),
+                5 => cache_write(id, parent, start),
                 _ => statement(id, parent, start, &format!("SELECT {} FROM t", role % 2)),
             };
             (scope, span)

@@ -2,6 +2,7 @@
 
 mod canon;
 mod comment;
+pub mod dependency;
 mod dialect;
 mod fingerprint;
 mod form;
@@ -20,6 +21,7 @@ mod token;
 mod tokens;
 mod walk;
 
+pub use dependency::{Dependency, Narrow, Tag, dependency, row_tags};
 pub use dialect::Dialect;
 pub use fingerprint::{Digest, Fingerprint, Tags, fingerprint, normalize, tags};
 pub use lexer::TokenKind;

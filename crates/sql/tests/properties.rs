@@ -1,7 +1,10 @@
 //! What must hold for every text and every statement, not only for those we thought of.
 
 use proptest::prelude::*;
-use speedwell_sql::{Dialect, Memo, fingerprint, normalize, shape, structure, tags, tokens};
+use speedwell_sql::{
+    Dialect, Memo, Narrow, dependency, fingerprint, normalize, row_tags, shape, structure, tags,
+    tokens,
+};
 
 const DIALECTS: [Dialect; 3] = [Dialect::Sqlite, Dialect::Postgres, Dialect::MySql];
 
@@ -17,6 +20,9 @@ fn use_all(text: &str, dialect: Dialect) {
     shape(text, dialect);
     Memo::new(dialect, 1).digest(text);
     let _ = structure(text, dialect, &|_| vec!["a".to_owned()]);
+    let narrow = Narrow::none().column("a", "b").column(text, text);
+    dependency(text, dialect, &[Some(text), None], &narrow);
+    row_tags(&narrow, text, &[(text, Some(text)), ("b", None)]);
 }
 
 /// Pieces of SQL that glued together make the lexer change its mind.

@@ -1,4 +1,5 @@
-//! What the layer costs per statement, as a bare event like sqlx's and through sqlx itself.
+//! What the layer costs per statement, as a bare event like sqlx's and through sqlx itself, and per
+//! read of the cache.
 //!
 //! `cargo bench -p speedwell-trace`. A process has one global subscriber, so this program starts
 //! itself once per setting (`SETTINGS`). They take turns of some milliseconds, so that a busy
@@ -39,12 +40,13 @@ use tracing_subscriber::{
 /// of this crate. `fmt`: a log of everything.
 const SETTINGS: [&str; 4] = ["off", "heard", "on", "fmt"];
 
-/// Requests of so many statements, as bare events and through sqlx.
-const WORKLOADS: [&str; 4] = [
+/// Requests of so many statements, as bare events and through sqlx; of so many reads of the cache.
+const WORKLOADS: [&str; 5] = [
     "event, 5 different",
     "event, 100 equal",
     "sqlx, 5 different",
     "sqlx, 100 equal",
+    "cache, 10 reads",
 ];
 
 /// How long one turn of one setting runs.
@@ -66,7 +68,7 @@ fn main() {
 
 fn compare(turns: usize) {
     let mut workers: Vec<Worker> = SETTINGS.into_iter().map(Worker::start).collect();
-    println!("nanoseconds per statement, medians of {turns} turns\n");
+    println!("nanoseconds per statement or read, medians of {turns} turns\n");
     print!("{:20}", "request of");
     for heading in SETTINGS
         .into_iter()
@@ -168,6 +170,7 @@ fn work(setting: &str) {
             "event, 100 equal" => turn(100, || in_request(|| (0..100).for_each(|_| event(TEXT)))),
             "sqlx, 5 different" => turn(5, || sqlx_page(&runtime, &pool)),
             "sqlx, 100 equal" => turn(100, || sqlx_loop(&runtime, &pool)),
+            "cache, 10 reads" => turn(10, || in_request(|| (0..10).for_each(cache_read))),
             other => panic!("no workload `{other}`"),
         };
         println!("{cost}");
@@ -215,7 +218,7 @@ fn install(setting: &str) {
             .with(log.with_filter(LevelFilter::WARN))
             .with(Heard.with_filter(FilterFn::new(|metadata| {
                 metadata.is_span() && *metadata.level() <= tracing::Level::INFO
-                    || metadata.target() == "sqlx::query"
+                    || matches!(metadata.target(), "sqlx::query" | "speedwell::cache")
             })))
             .init(),
         "fmt" => registry.with(log.with_filter(LevelFilter::DEBUG)).init(),
@@ -262,6 +265,22 @@ fn event(text: &str) {
             elapsed_secs = elapsed.as_secs_f64(),
         );
     }
+}
+
+/// One event as the cache sends it for a read from memory.
+fn cache_read(key_hash: u64) {
+    tracing::debug!(
+        target: "speedwell::cache",
+        {
+            cache.name = "flyers",
+            cache.operation = "read",
+            cache.group = "flyer",
+            cache.key_hash = key_hash % 4,
+            cache.outcome = "memory",
+            cache.elapsed_us = 1_u64,
+        },
+        "cache"
+    );
 }
 
 /// Authors and their books in memory.
@@ -350,6 +369,8 @@ fn request_of_20() -> Request {
         duration: Duration::from_millis(20),
         statements,
         statements_dropped: 0,
+        cache: Vec::new(),
+        cache_dropped: 0,
         rows_answered: None,
         source: Source::Layer,
     }

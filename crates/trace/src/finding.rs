@@ -42,6 +42,12 @@ pub enum FindingKind {
     AutomaticIndex,
     /// A declared index that no observed statement uses.
     UnusedIndex,
+    /// The cache is read once per row instead of once for all.
+    CacheReadLoop,
+    /// Several requests load one value into the cache at the same time.
+    Stampede,
+    /// A table that cached values come from is written, and the cache is told nothing.
+    UncachedWrite,
 }
 
 /// How sure a finding is.
@@ -128,6 +134,17 @@ pub struct Observation {
     pub suppressed: Vec<Suppressed>,
 }
 
+impl Observation {
+    /// Puts the findings in their order: surest first, then dearest.
+    pub(crate) fn sort(&mut self) {
+        self.findings.sort_by(|a, b| {
+            (b.proof.cmp(&a.proof))
+                .then(b.cost.time.cmp(&a.cost.time))
+                .then(a.id.cmp(&b.id))
+        });
+    }
+}
+
 impl fmt::Display for FindingId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
@@ -135,6 +152,12 @@ impl fmt::Display for FindingId {
 }
 
 impl FindingKind {
+    /// Whether what a finding of this kind shows as its statement is SQL. For one about reads of
+    /// the cache it is a few words that name them.
+    pub fn has_sql(self) -> bool {
+        !matches!(self, Self::CacheReadLoop | Self::Stampede)
+    }
+
     /// The name used in configuration, reports and FAULTS.toml.
     pub fn name(self) -> &'static str {
         match self {
@@ -153,6 +176,9 @@ impl FindingKind {
             Self::UnboundedSort => "unbounded_sort",
             Self::AutomaticIndex => "automatic_index",
             Self::UnusedIndex => "unused_index",
+            Self::CacheReadLoop => "cache_read_loop",
+            Self::Stampede => "stampede",
+            Self::UncachedWrite => "uncached_write",
         }
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod budget;
+mod cache;
 pub mod detect;
 mod finding;
 mod layer;
@@ -12,6 +13,7 @@ mod showable;
 pub mod testing;
 
 pub use budget::{Breach, Budget};
+pub use cache::{CacheAction, CacheChange, CacheOperation, ChangeOutcome, ReadOutcome};
 pub use detect::{Detectors, Thresholds};
 pub use finding::{Cost, Finding, FindingId, FindingKind, Observation, Proof, Suppressed};
 pub use layer::{Counters, Counts, Options, Sink, TraceParent, layer, request_span};

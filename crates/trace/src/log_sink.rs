@@ -1,24 +1,28 @@
-//! Warnings in the log: slow statements and N+1, one per statement and request.
+//! Warnings in the log: slow statements, N+1, cache reads in a loop, stampedes; one per statement or
+//! group and request.
 
 use std::{cmp::Reverse, collections::HashMap, sync::Arc, time::Duration};
 
 use crate::{
-    FindingKind, Fingerprint, Observation, Request, Sink, Statement, Thresholds,
-    detect::wording::one_line, showable_text,
+    Finding, FindingKind, Fingerprint, Observation, Proof, Request, Sink, Statement, Thresholds,
+    cache::CACHE_READ, detect::wording::one_line, showable_text,
 };
 
-/// Writes a `tracing` warning (target `speedwell`) for each slow statement and each N+1 of a
-/// request, when the request ends.
+/// Writes a `tracing` warning (target `speedwell`) for each slow statement, each N+1, each loop of
+/// cache reads and each stampede of a request, when the request ends.
 ///
 /// The messages are fixed, so that alerts can match them:
 ///
 /// ```text
 /// SLOW QUERY (523.45ms): <first 500 characters>...
 /// Potential N+1 query detected: Same query pattern executed 15 times: <first 100 characters>...
+/// Potential N+1 through the cache: 15 reads, one after the other: cache read of deals/share
+/// Cache stampede: 3 loads at the same time: cache read of deals/share
 /// ```
 ///
 /// What they say is in fields as well: `slow_query`, `query_duration_ms`, `query_statement`;
-/// `n_plus_one_warning`, `query_count`, `query_signature`; and on both `http.route`, `trace_id`
+/// `n_plus_one_warning`, `query_count`, `query_signature`; `cache_read_loop_warning` or
+/// `stampede_warning`, `cache_read_count`, `cache_group`; and on all `http.route`, `trace_id`
 /// and, when known, `code.function.name`.
 #[derive(Debug, Clone)]
 pub struct LogSink {
@@ -76,6 +80,28 @@ impl LogSink {
             "SLOW QUERY ({ms:.2}ms): {text}...",
         );
     }
+
+    fn warn_of_cache(request: &Request, finding: &Finding, is_stampede: bool) {
+        let count = finding.count;
+        let group = &*finding.statement;
+        let sentence = match is_stampede {
+            true => format!("Cache stampede: {count} loads at the same time: {group}"),
+            false => format!(
+                "Potential N+1 through the cache: {count} reads, one after the other: {group}"
+            ),
+        };
+        tracing::warn!(
+            target: "speedwell",
+            cache_read_loop_warning = (!is_stampede).then_some(true),
+            stampede_warning = is_stampede.then_some(true),
+            cache_read_count = count,
+            cache_group = group.strip_prefix(CACHE_READ).unwrap_or(group),
+            http.route = &*request.route.0,
+            trace_id = %request.trace_id,
+            code.function.name = finding.site.as_ref().map(|site| &*site.function),
+            "{sentence}",
+        );
+    }
 }
 
 impl Sink for LogSink {
@@ -85,6 +111,14 @@ impl Sink for LogSink {
         }
         let mut warned: Vec<Fingerprint> = Vec::new();
         for finding in &observation.findings {
+            match finding.kind {
+                FindingKind::Stampede => Self::warn_of_cache(request, finding, true),
+                // A loop that memory answers alone is possible only, and too cheap for a warning.
+                FindingKind::CacheReadLoop if finding.proof >= Proof::Likely => {
+                    Self::warn_of_cache(request, finding, false);
+                }
+                _ => {}
+            }
             let is_loop = finding.kind == FindingKind::NPlusOne && finding.count >= self.n_plus_one;
             if !is_loop || warned.contains(&finding.fingerprint) {
                 continue;

@@ -1,4 +1,4 @@
-//! Sends requests and their statements to an OpenTelemetry collector.
+//! Sends requests, their statements and their uses of the cache to an OpenTelemetry collector.
 //!
 //! Protobuf over plain HTTP (`http://host:4318`); no TLS and no gRPC, which a collector beside the
 //! service does not need. Requests wait in a bounded queue for one background thread; a collector
@@ -24,7 +24,10 @@ use opentelemetry_proto::tonic::{
 use prost::Message;
 use speedwell_sql::{Dialect, shape};
 
-use crate::{Fingerprint, Observation, Request, Sink, SpanId, Statement, showable_text};
+use crate::{
+    CacheAction, CacheOperation, Fingerprint, Observation, Request, Sink, Site, SpanId, Statement,
+    showable_text,
+};
 
 /// Where to send spans, and how often.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +100,7 @@ pub struct OtlpCounts {
     pub dropped: u64,
 }
 
-/// The sink that sends requests and statements as OTLP spans. What still waits is sent when it is
+/// The sink that sends requests, statements and uses of the cache as OTLP spans. What still waits is sent when it is
 /// dropped. A sink inside a global subscriber is never dropped: keep an `Arc` of it and call
 /// [`OtlpSink::flush`] before the process ends.
 #[derive(Debug)]
@@ -198,7 +201,7 @@ impl Drop for OtlpSink {
 }
 
 fn span_count(request: &Request) -> usize {
-    request.statements.len() + 1
+    request.statements.len() + request.cache.len() + 1
 }
 
 #[derive(Debug)]
@@ -374,6 +377,12 @@ impl Sender {
         for statement in &request.statements {
             spans.push(self.client_span(request, statement));
         }
+        spans.extend(
+            request
+                .cache
+                .iter()
+                .map(|operation| cache_span(request, operation)),
+        );
         spans
     }
 
@@ -394,18 +403,7 @@ impl Sender {
         if let Some(rows) = statement.rows_affected {
             attributes.push(number("speedwell.rows_affected", rows));
         }
-        if let Some(site) = &statement.site {
-            attributes.push(text("code.function.name", &site.function));
-            attributes.extend(
-                site.file
-                    .as_deref()
-                    .map(|file| text("code.file.path", file)),
-            );
-            attributes.extend(
-                site.line
-                    .map(|line| number("code.line.number", u64::from(line))),
-            );
-        }
+        attributes.extend(statement.site.iter().flat_map(code));
         let start = request.started + statement.offset;
         Span {
             trace_id: request.trace_id.0.to_vec(),
@@ -435,6 +433,51 @@ impl Sender {
     }
 }
 
+/// A span inside the request for one use of the cache.
+fn cache_span(request: &Request, operation: &CacheOperation) -> Span {
+    let mut attributes = vec![
+        text("cache.name", &operation.cache),
+        text("cache.operation", operation.operation()),
+        text("cache.outcome", operation.outcome()),
+    ];
+    match &operation.action {
+        CacheAction::Read {
+            group, key_hash, ..
+        } => {
+            attributes.push(text("cache.group", group));
+            // As text: a hash may be larger than the signed integers of the protocol.
+            attributes.push(text("cache.key_hash", &key_hash.to_string()));
+        }
+        CacheAction::Change { names, .. } => attributes.push(number("cache.names", *names)),
+    }
+    attributes.extend(operation.site.iter().flat_map(code));
+    let start = request.started + operation.offset;
+    Span {
+        trace_id: request.trace_id.0.to_vec(),
+        span_id: SpanId::random().0.to_vec(),
+        parent_span_id: request.span_id.0.to_vec(),
+        name: format!("cache {}", operation.operation()),
+        kind: SpanKind::Internal.into(),
+        start_time_unix_nano: unix_nanos(start),
+        end_time_unix_nano: unix_nanos(start + operation.duration),
+        attributes,
+        ..Span::default()
+    }
+}
+
+/// The place in the code, by OpenTelemetry's names.
+fn code(site: &Site) -> impl Iterator<Item = KeyValue> {
+    let file = site.file.as_deref();
+    [
+        Some(text("code.function.name", &site.function)),
+        file.map(|file| text("code.file.path", file)),
+        site.line
+            .map(|line| number("code.line.number", u64::from(line))),
+    ]
+    .into_iter()
+    .flatten()
+}
+
 fn server_span(request: &Request) -> Span {
     let method = request.route.0.split(' ').next().unwrap_or_default();
     let template = request
@@ -455,6 +498,14 @@ fn server_span(request: &Request) -> Span {
             "speedwell.statements_dropped",
             request.statements_dropped,
         ));
+    }
+    if request.cache_dropped > 0 {
+        attributes.push(number("speedwell.cache_dropped", request.cache_dropped));
+    }
+    if request.cache.iter().any(|operation| !operation.is_change()) {
+        let (hits, misses) = request.cache_hits_and_misses();
+        attributes.push(number("cache.hits", hits));
+        attributes.push(number("cache.misses", misses));
     }
     Span {
         trace_id: request.trace_id.0.to_vec(),

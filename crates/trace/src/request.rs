@@ -9,6 +9,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use speedwell_sql::{Dialect, Fingerprint};
 
+use crate::CacheOperation;
+
 /// A W3C trace id; all zero means "none".
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct TraceId(pub [u8; 16]);
@@ -56,6 +58,10 @@ pub struct Request {
     pub statements: Vec<Statement>,
     /// Statements that were seen but not kept, because the request ran more than the source keeps.
     pub statements_dropped: u64,
+    /// Uses of the cache in order of their start; empty if there is no cache, or none that tells.
+    pub cache: Vec<CacheOperation>,
+    /// Uses of the cache that were seen but not kept, for the same reason.
+    pub cache_dropped: u64,
     /// Rows that the answer shows: elements of arrays in its JSON, at any depth. Unknown to most
     /// sources; the audit fills it in from the answer that it got.
     pub rows_answered: Option<u64>,
@@ -120,6 +126,15 @@ impl Request {
             .iter()
             .filter_map(|statement| statement.rows_returned)
             .reduce(u64::saturating_add)
+    }
+
+    /// Reads that the cache answered, and reads that it did not.
+    pub fn cache_hits_and_misses(&self) -> (u64, u64) {
+        let reads = self.cache.iter().filter_map(CacheOperation::read);
+        reads.fold((0, 0), |(hits, misses), outcome| match outcome.is_hit() {
+            true => (hits + 1, misses),
+            false => (hits, misses + 1),
+        })
     }
 
     /// Time of all statements together. Statements that ran side by side count one by one.

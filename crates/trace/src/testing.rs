@@ -112,7 +112,9 @@ pub async fn within<T>(budget: Budget, place: &str, block: impl Future<Output = 
 
 /// What is wrong with a recorded block, for a person to read; `None` if nothing is.
 pub fn complaint(budget: &Budget, request: &Request, seen: &Observation) -> Option<String> {
-    if request.statements.is_empty() && budget.statements != Some(0) {
+    // What the cache answers alone needs no statement; what it loads does.
+    let answered_by_cache = !request.cache.is_empty() && request.cache_hits_and_misses().1 == 0;
+    if request.statements.is_empty() && !answered_by_cache && budget.statements != Some(0) {
         return Some(
             "observed nothing: the block ran no statement that the layer saw. Statements of a \
              spawned task need `.in_current_span()`; sqlx with `log_statements(Off)` says \
@@ -172,6 +174,14 @@ fn list_statements(report: &mut String, request: &Request) {
     }
     if let Some(more) = request.statements.len().checked_sub(STATEMENTS_LISTED + 1) {
         let _ = writeln!(report, "       and {} more", more + 1);
+    }
+    if !request.cache.is_empty() {
+        let (hits, misses) = request.cache_hits_and_misses();
+        let changes = request.cache.iter().filter(|each| each.is_change()).count();
+        let _ = writeln!(
+            report,
+            "cache: {hits} hits, {misses} misses, {changes} changes"
+        );
     }
 }
 

@@ -24,7 +24,8 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 use speedwell_trace::{
-    Observation, Request, Sink, Site, SpanId, Statement,
+    CacheAction, CacheChange, CacheOperation, ChangeOutcome, Observation, ReadOutcome, Request,
+    Sink, Site, SpanId, Statement,
     otlp::{OtlpOptions, OtlpSink},
 };
 use support::{request, statement};
@@ -199,6 +200,67 @@ fn a_request_becomes_a_server_span_with_a_client_span_per_statement() {
     );
     assert_ne!(read.span_id, write.span_id);
     assert_eq!((sink.counts().sent, sink.counts().dropped), (3, 0));
+}
+
+#[test]
+fn a_use_of_the_cache_becomes_a_span_of_its_own_and_the_request_counts_them() {
+    let (address, received) = collector();
+    let sink = OtlpSink::start(options(&address)).unwrap();
+    let operation = |action| CacheOperation {
+        cache: "deals".into(),
+        action,
+        offset: Duration::from_millis(3),
+        duration: Duration::from_millis(4),
+        site: None,
+    };
+    let mut made = request("/deals").done();
+    made.cache = vec![
+        operation(CacheAction::Read {
+            group: "share".into(),
+            key_hash: u64::MAX,
+            outcome: ReadOutcome::Coalesced,
+        }),
+        operation(CacheAction::Change {
+            change: CacheChange::Invalidate,
+            names: 2,
+            outcome: ChangeOutcome::Delayed,
+        }),
+    ];
+    made.cache_dropped = 5;
+    give(&sink, &Arc::new(made));
+    assert!(sink.flush(Duration::from_secs(10)));
+    let message = received.recv_timeout(Duration::from_secs(10)).unwrap();
+    let [root, read, change] = message.resource_spans[0].scope_spans[0].spans.as_slice() else {
+        panic!("{message:#?}")
+    };
+    assert_eq!(
+        ["cache.hits", "cache.misses", "speedwell.cache_dropped"].map(|key| integer(root, key)),
+        [Some(0), Some(1), Some(5)]
+    );
+    assert_eq!(read.name, "cache read");
+    assert_eq!(read.parent_span_id, root.span_id);
+    assert_eq!(
+        read.end_time_unix_nano - read.start_time_unix_nano,
+        4_000_000
+    );
+    let texts = [
+        "cache.name",
+        "cache.operation",
+        "cache.group",
+        "cache.outcome",
+    ];
+    assert_eq!(
+        texts.map(|key| string(read, key).unwrap()),
+        ["deals", "read", "share", "coalesced"]
+    );
+    assert_eq!(
+        string(read, "cache.key_hash").as_deref(),
+        Some("18446744073709551615")
+    );
+    assert_eq!(change.name, "cache invalidate");
+    assert_eq!(string(change, "cache.outcome").as_deref(), Some("delayed"));
+    assert_eq!(integer(change, "cache.names"), Some(2));
+    assert_eq!(sink.counts().sent, 3);
 }
 
 #[test]

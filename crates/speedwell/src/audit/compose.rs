@@ -11,7 +11,7 @@ use super::{
     Evidence, Options,
     evidence::{AtScale, Explained, Judged, growth::GROWS, plans::tables},
     judge::{Alone, Judging},
-    measure::{growth, ms, probe_report, typical, waterfall},
+    measure::{cache_report, growth, ms, probe_report, typical, waterfall},
     probe::Probe,
 };
 use crate::{
@@ -114,6 +114,7 @@ impl Measured<'_> {
                 .map(|request| self.plan_line(request))
                 .unwrap_or_default(),
             waterfall: last.map(waterfall).unwrap_or_default(),
+            cache: cache_report(&probes),
             probes: reports,
         }
     }
@@ -253,6 +254,7 @@ impl Measured<'_> {
             .and_then(|at| at.explained.get(&finding.fingerprint));
         let dialect = explained.map_or(Dialect::Sqlite, |explained| explained.dialect);
         let has_statement = !finding.statement.is_empty();
+        let is_sql = has_statement && kind.has_sql();
         FindingReport {
             id: finding.id.to_string(),
             kind,
@@ -260,8 +262,11 @@ impl Measured<'_> {
             route: finding.route.to_string(),
             name: judged.name.clone(),
             summary: finding.summary.clone(),
-            fingerprint: has_statement.then(|| finding.fingerprint.to_string()),
-            statement: has_statement.then(|| self.shown(&finding.statement, dialect)),
+            fingerprint: is_sql.then(|| finding.fingerprint.to_string()),
+            statement: has_statement.then(|| match is_sql {
+                true => self.shown(&finding.statement, dialect),
+                false => finding.statement.to_string(),
+            }),
             parent: finding
                 .parent
                 .as_ref()
@@ -313,7 +318,10 @@ impl Measured<'_> {
         each.map(|suppressed| SuppressedReport {
             kind: suppressed.kind,
             route: suppressed.route.to_string(),
-            statement: self.shown(&suppressed.statement, self.dialect(suppressed.fingerprint)),
+            statement: match suppressed.kind.has_sql() {
+                true => self.shown(&suppressed.statement, self.dialect(suppressed.fingerprint)),
+                false => suppressed.statement.to_string(),
+            },
             count: suppressed.count,
             reason: suppressed.reason.clone(),
         })

@@ -1,7 +1,8 @@
 //! From what was observed to findings: the detectors' word on each request, joined with what only
-//! growth and plans can tell.
+//! growth, plans and the whole workload can tell.
 
 mod answers;
+mod cache;
 pub(super) mod growth;
 pub(super) mod plans;
 #[cfg(test)]
@@ -92,6 +93,7 @@ pub(crate) fn weigh(audited: &Audited, scales: &[AtScale], whole: bool) -> Evide
     };
     weighed.inspect_requests(&budgets);
     weighed.inspect_plans(&budgets);
+    weighed.find_uncached_writes();
     if whole && weighed.all_is_known() {
         weighed.inspect_workload();
     }
@@ -277,7 +279,7 @@ mod tests {
     const CHILD: &str = "SELECT name FROM authors WHERE id = $1";
     const QUICK: Duration = Duration::from_micros(50);
 
-    fn audited() -> Audited {
+    pub(super) fn audited() -> Audited {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("speedwell.toml");
         let text = "[service]\nname = \"s\"\ncommand = \"c\"\nready = \"/\"\ndatabase = \"sqlite:x\"\n\

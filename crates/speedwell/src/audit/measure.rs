@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use speedwell_sql::{Kind, shape};
-use speedwell_trace::{Request, Statement, detect::counts_as_work};
+use speedwell_trace::{CacheOperation, Request, Statement, detect::counts_as_work};
 
 use super::{evidence::growth::TIME_FLOOR_MS, probe::Probe};
 use crate::{
     growth::{exponent, median},
-    report::{Bar, Exponents, Growth, ProbeReport, Waterfall},
+    report::{Bar, CacheBar, CacheReport, Exponents, Growth, ProbeReport, Waterfall},
 };
 
 /// The request with the median number of statements; among those the median time.
@@ -35,7 +35,38 @@ pub(super) fn waterfall(request: &Request) -> Waterfall {
                     .map(|site| site.function.to_string()),
             })
             .collect(),
+        cache: request.cache.iter().map(cache_bar).collect(),
     }
+}
+
+fn cache_bar(operation: &CacheOperation) -> CacheBar {
+    CacheBar {
+        start_ms: ms(operation.offset),
+        duration_ms: ms(operation.duration),
+        cache: operation.cache.to_string(),
+        operation: operation.operation().to_owned(),
+        group: operation.group().map(str::to_owned),
+        outcome: operation.outcome().to_owned(),
+        function: operation
+            .site
+            .as_ref()
+            .map(|site| site.function.to_string()),
+    }
+}
+
+/// What the probed requests of a route did with the cache; `None` if they never used one.
+pub(super) fn cache_report(probes: &[&Probe]) -> Option<CacheReport> {
+    let samples = probes.iter().flat_map(|probe| &probe.samples);
+    let mut report = CacheReport::default();
+    for request in samples.map(|sample| &sample.request) {
+        let (hits, misses) = request.cache_hits_and_misses();
+        let changes = request.cache.iter().filter(|each| each.is_change()).count();
+        report.requests += 1;
+        report.hits += hits;
+        report.misses += misses;
+        report.changes += changes as u64;
+    }
+    (report.hits + report.misses + report.changes > 0).then_some(report)
 }
 
 pub(super) fn probe_report(probe: &Probe) -> Option<ProbeReport> {

@@ -14,9 +14,9 @@ pub(crate) use self::{
     baseline::compare,
     html::html,
     model::{
-        Bar, Bucket, Budget, Exponents, FindingReport, Growth, Latency, LoadReport, ProbeReport,
-        Report, RouteReport, SampledPlan, ScaleTime, StatementReport, SuppressedReport, VERSION,
-        Verdict, Waterfall,
+        Bar, Bucket, Budget, CacheBar, CacheReport, Exponents, FindingReport, Growth, Latency,
+        LoadReport, ProbeReport, Report, RouteReport, SampledPlan, ScaleTime, StatementReport,
+        SuppressedReport, VERSION, Verdict, Waterfall,
     },
     terminal::{Look, terminal},
     wording::thousands,

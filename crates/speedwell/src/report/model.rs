@@ -97,6 +97,9 @@ pub(crate) struct RouteReport {
     pub(crate) plan: String,
     /// The statements of one request at the largest scale, in order.
     pub(crate) waterfall: Waterfall,
+    /// What the probed requests did with the cache; left out when they never used one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cache: Option<CacheReport>,
 }
 
 /// The limits of a route, as the configuration set them. What is `None` is not limited. A type of
@@ -223,6 +226,40 @@ pub(crate) struct Exponents {
 pub(crate) struct Waterfall {
     pub(crate) total_ms: f64,
     pub(crate) bars: Vec<Bar>,
+    /// Uses of the cache, in order; left out when there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cache: Vec<CacheBar>,
+}
+
+/// One use of the cache in a waterfall.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CacheBar {
+    pub(crate) start_ms: f64,
+    pub(crate) duration_ms: f64,
+    /// Name of the cache.
+    pub(crate) cache: String,
+    /// `read`, `write`, `invalidate`, `set`, `delete`, `delete_pattern`, `clear`.
+    pub(crate) operation: String,
+    /// The group of the key that was read.
+    pub(crate) group: Option<String>,
+    /// Of a read: `memory`, `redis`, `stale`, `load`, `coalesced`, `failed`; of a change: `told`,
+    /// `delayed`.
+    pub(crate) outcome: String,
+    /// Function that ran it.
+    pub(crate) function: Option<String>,
+}
+
+/// What the probed requests of one route did with the cache, all scales and page sizes together.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct CacheReport {
+    /// Requests that were looked at.
+    pub(crate) requests: u64,
+    /// Reads that the cache answered, with an old value included.
+    pub(crate) hits: u64,
+    /// Reads that it did not answer by itself.
+    pub(crate) misses: u64,
+    /// Writes, invalidations, sets and deletions.
+    pub(crate) changes: u64,
 }
 
 /// One statement of a waterfall.

@@ -92,7 +92,22 @@ pub(crate) fn sample() -> Report {
                     function: None,
                 },
             ],
+            cache: vec![CacheBar {
+                start_ms: 0.1,
+                duration_ms: 1.5,
+                cache: "flyers".to_owned(),
+                operation: "read".to_owned(),
+                group: Some("feed".to_owned()),
+                outcome: "load".to_owned(),
+                function: Some("feed::page".to_owned()),
+            }],
         },
+        cache: Some(CacheReport {
+            requests: 18,
+            hits: 15,
+            misses: 3,
+            changes: 0,
+        }),
     };
     let reviews = RouteReport {
         name: "reviews".to_owned(),

@@ -1,5 +1,7 @@
 //! Numbers, costs, limits and statements as people read them, alike on the terminal and the page.
 
+use speedwell_trace::FindingKind;
+
 use super::{Budget, FindingReport};
 
 /// Three significant digits, without an exponent: `0.482`, `4.82`, `48.2`, `482`, `4,820`.
@@ -43,6 +45,13 @@ pub(super) fn known(count: Option<u64>) -> String {
 
 /// What a fault costs in one request.
 pub(super) fn cost(finding: &FindingReport) -> String {
+    if finding.kind == FindingKind::UncachedWrite {
+        return "no time: readers get old values".to_owned();
+    }
+    let place = match finding.kind.has_sql() {
+        true => "database",
+        false => "cache",
+    };
     let mut costs = Vec::new();
     if finding.cost_statements > 0 {
         costs.push(format!(
@@ -54,7 +63,7 @@ pub(super) fn cost(finding: &FindingReport) -> String {
         costs.push(format!("{} too many", counted(finding.cost_rows, "row")));
     }
     costs.push(format!(
-        "{} ms in the database",
+        "{} ms in the {place}",
         significant(finding.cost_ms)
     ));
     format!("{} a request", costs.join(", "))

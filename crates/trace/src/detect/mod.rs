@@ -5,6 +5,7 @@
 //! slow loop is as much a loop as a fast one.
 
 mod batched;
+mod cache_read_loop;
 mod chatty;
 mod commit_per_row;
 mod count_per_page;
@@ -15,6 +16,7 @@ mod n_plus_one;
 mod over_fetch;
 mod repeated;
 mod slow;
+mod stampede;
 mod thresholds;
 mod unbounded_list;
 mod view;
@@ -23,6 +25,7 @@ mod write_loop;
 
 pub use batched::{Batched, batched_statement};
 pub use deep_offset::keyset_remedy;
+pub(crate) use stampede::Stampedes;
 pub use thresholds::Thresholds;
 pub use unbounded_list::is_list_without_limit;
 pub use view::{Group, Run, View, counts_as_work};
@@ -71,6 +74,7 @@ impl Detectors {
                 Box::new(deep_offset::DeepOffset),
                 Box::new(count_per_page::CountPerPage),
                 Box::new(leading_wildcard::LeadingWildcard),
+                Box::new(cache_read_loop::CacheReadLoop),
             ],
         )
     }
@@ -93,11 +97,7 @@ impl Detectors {
         for detector in &self.detectors {
             detector.inspect(&view, &mut observation);
         }
-        observation.findings.sort_by(|a, b| {
-            (b.proof.cmp(&a.proof))
-                .then(b.cost.time.cmp(&a.cost.time))
-                .then(a.id.cmp(&b.id))
-        });
+        observation.sort();
         observation
     }
 }

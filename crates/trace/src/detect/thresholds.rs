@@ -24,6 +24,12 @@ pub struct Thresholds {
     pub deep_offset: u64,
     /// Rows that a list without limit must return to be worth a word.
     pub unbounded_rows: u64,
+    /// Reads of one group of the cache with different keys that make a loop. 5, as for statements;
+    /// also in tests, where two reads of different things are not yet a loop.
+    pub cache_read_loop: u64,
+    /// Loads of one key at the same time that make a stampede. 3: two may meet where a value was
+    /// thrown out while it was being loaded.
+    pub stampede: u64,
 }
 
 impl Default for Thresholds {
@@ -37,6 +43,8 @@ impl Default for Thresholds {
             over_fetch_excess: 20,
             deep_offset: 1_000,
             unbounded_rows: 100,
+            cache_read_loop: 5,
+            stampede: 3,
         }
     }
 }

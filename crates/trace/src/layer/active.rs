@@ -13,7 +13,9 @@ use speedwell_sql::{Dialect, Digest, Fingerprint};
 use tracing::{Metadata, callsite::Identifier};
 
 use super::fields::{DatabaseFields, RequestFields};
-use crate::{Request, Route, Site, Source, SpanId, Statement, TraceId, Values};
+use crate::{
+    CacheAction, CacheOperation, Request, Route, Site, Source, SpanId, Statement, TraceId, Values,
+};
 
 /// What the layer hangs on every span of interest.
 #[derive(Clone)]
@@ -125,6 +127,18 @@ pub(super) struct Active {
 struct Seen {
     statements: Vec<SeenStatement>,
     dropped: u64,
+    cache: Vec<SeenOperation>,
+    cache_dropped: u64,
+}
+
+/// One use of the cache, as cheaply as it can be kept while the request runs.
+#[derive(Clone)]
+pub(super) struct SeenOperation {
+    pub(super) cache: Arc<str>,
+    pub(super) action: CacheAction,
+    pub(super) ended: Instant,
+    pub(super) duration: Duration,
+    pub(super) frame: Option<Arc<Frame>>,
 }
 
 /// One statement, as cheaply as it can be kept while the request runs.
@@ -194,6 +208,21 @@ impl Active {
         true
     }
 
+    /// Keeps one use of the cache, unless there are `limit` of them already.
+    pub(super) fn push_operation(&self, operation: SeenOperation, limit: usize) {
+        let mut seen = lock(&self.seen);
+        if seen.cache.len() >= limit {
+            seen.cache_dropped += 1;
+            return;
+        }
+        seen.cache.push(operation);
+    }
+
+    /// When it began.
+    pub(super) fn began(&self) -> Instant {
+        self.at
+    }
+
     /// The finished request; `None` for a mere shell around other requests.
     ///
     /// It ended when its status was recorded: work that a handler spawned may hold the span open
@@ -205,12 +234,19 @@ impl Active {
             for statement in &seen.statements {
                 recorder.push(statement.clone(), limit);
             }
-            lock(&recorder.seen).dropped += seen.dropped;
+            for operation in &seen.cache {
+                recorder.push_operation(operation.clone(), limit);
+            }
+            let mut around = lock(&recorder.seen);
+            around.dropped += seen.dropped;
+            around.cache_dropped += seen.cache_dropped;
+            drop(around);
             let answered = lock(&self.fields).rows_answered;
             let mut outer = lock(&recorder.fields);
             outer.rows_answered = outer.rows_answered.or(answered);
         }
-        if seen.statements.is_empty() && self.has_inner.load(Ordering::Relaxed) && !self.recording {
+        let is_empty = seen.statements.is_empty() && seen.cache.is_empty();
+        if is_empty && self.has_inner.load(Ordering::Relaxed) && !self.recording {
             return None;
         }
         let fields = lock(&self.fields);
@@ -220,6 +256,12 @@ impl Active {
             .map(|statement| self.statement(statement, sites))
             .collect();
         statements.sort_by_key(|statement| statement.offset);
+        let mut cache: Vec<CacheOperation> = seen
+            .cache
+            .into_iter()
+            .map(|operation| self.operation(operation, sites))
+            .collect();
+        cache.sort_by_key(|operation| operation.offset);
         Some(Request {
             trace_id: fields.trace_id.unwrap_or(self.trace_id),
             span_id: self.span_id,
@@ -234,6 +276,8 @@ impl Active {
             duration: self.answered.get().copied().unwrap_or(closed) - self.at,
             statements,
             statements_dropped: seen.dropped,
+            cache,
+            cache_dropped: seen.cache_dropped,
             rows_answered: fields.rows_answered,
             source: Source::Layer,
         })
@@ -245,12 +289,11 @@ impl Active {
         } else {
             Values::InText
         };
-        let ended = seen.ended.saturating_duration_since(self.at);
         Statement {
             text: Arc::clone(&seen.digest.text),
             fingerprint: seen.digest.fingerprint,
             dialect: seen.dialect,
-            offset: ended.saturating_sub(seen.duration),
+            offset: self.offset(seen.ended, seen.duration),
             duration: seen.duration,
             rows_returned: seen.rows_returned,
             rows_affected: seen.rows_affected,
@@ -262,6 +305,23 @@ impl Active {
             parent: Some(seen.frame.as_deref().map_or(self.span_id, Frame::id)),
             failed: seen.failed,
         }
+    }
+
+    fn operation(&self, seen: SeenOperation, sites: &Sites) -> CacheOperation {
+        CacheOperation {
+            cache: seen.cache,
+            action: seen.action,
+            offset: self.offset(seen.ended, seen.duration),
+            duration: seen.duration,
+            site: (seen.frame.as_deref()).map(|frame| sites.site(frame.metadata)),
+        }
+    }
+
+    /// The start of what ended at `ended`, counted from the start of the request.
+    fn offset(&self, ended: Instant, duration: Duration) -> Duration {
+        ended
+            .saturating_duration_since(self.at)
+            .saturating_sub(duration)
     }
 }
 

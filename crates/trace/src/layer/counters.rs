@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::ReadOutcome;
+
 /// Running totals of one layer; read them with [`Counters::read`].
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -9,6 +11,8 @@ pub struct Counters {
     statements: AtomicU64,
     unattributed: AtomicU64,
     dropped: AtomicU64,
+    cache_hits: AtomicU64,
+    cache_misses: AtomicU64,
 }
 
 /// The totals at one moment.
@@ -23,6 +27,10 @@ pub struct Counts {
     pub unattributed: u64,
     /// Statements inside a request that were not kept, because it ran more than the layer keeps.
     pub dropped: u64,
+    /// Reads inside a request that the cache answered, an old value included.
+    pub cache_hits: u64,
+    /// Reads inside a request that the cache could not answer by itself.
+    pub cache_misses: u64,
 }
 
 impl Counters {
@@ -33,6 +41,8 @@ impl Counters {
             statements: self.statements.load(Ordering::Relaxed),
             unattributed: self.unattributed.load(Ordering::Relaxed),
             dropped: self.dropped.load(Ordering::Relaxed),
+            cache_hits: self.cache_hits.load(Ordering::Relaxed),
+            cache_misses: self.cache_misses.load(Ordering::Relaxed),
         }
     }
 
@@ -50,5 +60,13 @@ impl Counters {
 
     pub(super) fn dropped(&self) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn cache_read(&self, outcome: ReadOutcome) {
+        let counter = match outcome.is_hit() {
+            true => &self.cache_hits,
+            false => &self.cache_misses,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 }

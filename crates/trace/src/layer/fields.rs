@@ -1,4 +1,5 @@
-//! Reads the fields of events and spans: sqlx's statement event, request spans, database spans.
+//! Reads the fields of events and spans: sqlx's statement event, the cache's event, request spans,
+//! database spans.
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
@@ -6,7 +7,7 @@ use speedwell_sql::{Dialect, Digest, Memo};
 use tracing::field::{Field, Visit};
 
 use super::span::without_query;
-use crate::{SpanId, TraceId};
+use crate::{CacheAction, CacheChange, ChangeOutcome, ReadOutcome, SpanId, TraceId};
 
 /// One `sqlx::query` event.
 pub(super) struct DriverEvent<'memo> {
@@ -66,6 +67,96 @@ impl Visit for DriverEvent<'_> {
     }
 
     fn record_debug(&mut self, _: &Field, _: &dyn Debug) {}
+}
+
+/// One event of the cache.
+#[derive(Debug, Default)]
+pub(super) struct CacheEvent {
+    cache: Option<Arc<str>>,
+    operation: Option<Operation>,
+    group: Option<Arc<str>>,
+    key_hash: Option<u64>,
+    names: u64,
+    read: Option<ReadOutcome>,
+    change: Option<ChangeOutcome>,
+    pub(super) elapsed: Duration,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Operation {
+    Read,
+    Change(CacheChange),
+}
+
+impl CacheEvent {
+    pub(super) fn read(event: &tracing::Event<'_>) -> Self {
+        let mut read = Self::default();
+        event.record(&mut read);
+        read
+    }
+
+    /// Name of the cache and what was done with it. `None` if the event does not say it all: a
+    /// later version of the cache may have operations that this one does not know.
+    pub(super) fn action(&self) -> Option<(Arc<str>, CacheAction)> {
+        let action = match self.operation? {
+            Operation::Read => CacheAction::Read {
+                group: self.group.clone()?,
+                key_hash: self.key_hash?,
+                outcome: self.read?,
+            },
+            Operation::Change(change) => CacheAction::Change {
+                change,
+                names: self.names,
+                outcome: self.change?,
+            },
+        };
+        Some((self.cache.clone()?, action))
+    }
+
+    fn text(&mut self, name: &str, value: &str) {
+        match name {
+            "cache.name" => self.cache = Some(value.into()),
+            "cache.operation" if value == CacheAction::READ => {
+                self.operation = Some(Operation::Read);
+            }
+            "cache.operation" => {
+                self.operation = CacheChange::from_name(value).map(Operation::Change);
+            }
+            "cache.group" => self.group = Some(value.into()),
+            "cache.outcome" => {
+                self.read = ReadOutcome::from_name(value);
+                self.change = ChangeOutcome::from_name(value);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Visit for CacheEvent {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.text(field.name(), value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        match field.name() {
+            "cache.key_hash" => self.key_hash = Some(value),
+            "cache.names" => self.names = value,
+            "cache.elapsed_us" => self.elapsed = Duration::from_micros(value),
+            _ => {}
+        }
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        if let Ok(value) = u64::try_from(value) {
+            self.record_u64(field, value);
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name().starts_with("cache.") {
+            self.text(field.name(), plain(&format!("{value:?}")));
+        }
+    }
 }
 
 /// What a request span says, whoever made it: this crate, or a user's own trace layer.

@@ -1,7 +1,8 @@
 //! The `tracing` layer: groups the statements of each request and hands the request to its sinks.
 //!
 //! A statement is an event of sqlx (target `sqlx::query`) or a span with a `db.statement` or
-//! `db.query.text` field. It belongs to the nearest enclosing span with an `http.route` field.
+//! `db.query.text` field. A use of the cache is an event with the target `speedwell::cache`. Each
+//! belongs to the nearest enclosing span with an `http.route` field.
 
 mod active;
 mod counters;
@@ -27,14 +28,14 @@ use tracing_subscriber::{
 
 pub(crate) use self::span::recording_span;
 use self::{
-    active::{Active, DatabaseSpan, Frame, Node, Role, SeenStatement, Sites, lock},
-    fields::{DatabaseFields, DriverEvent, RequestFields, TEXT_FIELDS},
+    active::{Active, DatabaseSpan, Frame, Node, Role, SeenOperation, SeenStatement, Sites, lock},
+    fields::{CacheEvent, DatabaseFields, DriverEvent, RequestFields, TEXT_FIELDS},
 };
 pub use self::{
     counters::{Counters, Counts},
     span::{TraceParent, request_span},
 };
-use crate::{Detectors, Observation, Request, Thresholds};
+use crate::{CacheAction, Detectors, Observation, Request, Thresholds, detect::Stampedes};
 
 /// Takes finished requests: a log, a metric, an exporter, a test.
 pub trait Sink: Send + Sync {
@@ -89,7 +90,8 @@ impl Options {
         self
     }
 
-    /// Statements kept per request (10,000 by default); the rest is counted.
+    /// Statements kept per request (10,000 by default), and as many uses of the cache; the rest is
+    /// counted.
     pub fn statements_kept(mut self, count: usize) -> Self {
         self.statements_kept = count;
         self
@@ -119,6 +121,7 @@ where
     let observer = Observer {
         number: NEXT.fetch_add(1, Ordering::Relaxed),
         detectors: Detectors::standard(options.thresholds.clone()),
+        stampedes: Stampedes::new(options.thresholds.stampede),
         memos: Memos::default(),
         sites: Sites::default(),
         options,
@@ -130,8 +133,11 @@ where
 /// Target of the event that sqlx sends at the end of every statement.
 const DRIVER_TARGET: &str = "sqlx::query";
 
+/// Target of the event that the cache sends at the end of every use.
+const CACHE_TARGET: &str = "speedwell::cache";
+
 fn is_wanted(metadata: &Metadata<'_>) -> bool {
-    if metadata.target() == DRIVER_TARGET {
+    if matches!(metadata.target(), DRIVER_TARGET | CACHE_TARGET) {
         return true;
     }
     // Asked by target alone: sqlx first asks with `enabled!`, which is neither event nor span.
@@ -157,6 +163,7 @@ struct Observer {
     number: u64,
     options: Options,
     detectors: Detectors,
+    stampedes: Stampedes,
     memos: Memos,
     sites: Sites,
     sinks: Vec<Arc<dyn Sink>>,
@@ -200,18 +207,19 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        // The filter lets no other event through; a subscriber that ignores filters might.
-        if event.metadata().target() != DRIVER_TARGET {
+        let span = ctx.event_span(event);
+        let extensions = span.as_ref().map(SpanRef::extensions);
+        let node = extensions.as_ref().and_then(|all| all.get::<Node>());
+        if node.is_some_and(|node| node.layer != self.number) {
             return;
         }
-        let Some(span) = ctx.event_span(event) else {
-            return self.options.counters.unattributed();
-        };
-        let extensions = span.extensions();
-        match extensions.get::<Node>() {
-            Some(node) if node.layer != self.number => {}
-            Some(node) => self.driver_event(event, node),
-            None => self.options.counters.unattributed(),
+        // The filter lets no other event through; a subscriber that ignores filters might.
+        match (event.metadata().target(), node) {
+            (DRIVER_TARGET, Some(node)) => self.driver_event(event, node),
+            (DRIVER_TARGET, None) => self.options.counters.unattributed(),
+            // Warming up and refreshing behind a request belong to none, and are no fault.
+            (CACHE_TARGET, Some(node)) => self.cache_event(event, node),
+            _ => {}
         }
     }
 
@@ -317,6 +325,27 @@ impl Observer {
         );
     }
 
+    fn cache_event(&self, event: &Event<'_>, node: &Node) {
+        let Some(request) = &node.request else { return };
+        let read = CacheEvent::read(event);
+        let Some((cache, action)) = read.action() else {
+            return;
+        };
+        if let CacheAction::Read { outcome, .. } = action {
+            self.options.counters.cache_read(outcome);
+        }
+        if request.sampled {
+            let operation = SeenOperation {
+                cache,
+                action,
+                ended: Instant::now(),
+                duration: read.elapsed,
+                frame: node.frame.clone(),
+            };
+            request.push_operation(operation, self.options.statements_kept);
+        }
+    }
+
     fn end_database_span(&self, node: &Node) {
         let Some(database) = &node.database else {
             return;
@@ -367,7 +396,13 @@ impl Observer {
         if !active.sampled || self.sinks.is_empty() {
             return;
         }
-        let observation = self.detectors.inspect(&request, None);
+        let mut observation = self.detectors.inspect(&request, None);
+        let before = observation.findings.len();
+        self.stampedes
+            .inspect(&request, active.began(), &mut observation);
+        if observation.findings.len() > before {
+            observation.sort();
+        }
         let request = Arc::new(request);
         for sink in &self.sinks {
             sink.request(&request, &observation);

@@ -52,6 +52,8 @@ pub(crate) fn request(template: &str) -> Made {
         duration: Duration::from_secs(1),
         statements: Vec::new(),
         statements_dropped: 0,
+        cache: Vec::new(),
+        cache_dropped: 0,
         rows_answered: None,
         source: Source::Proxy,
     })

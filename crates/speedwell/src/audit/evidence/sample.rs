@@ -52,6 +52,8 @@ pub(super) fn probe(
             duration: Duration::from_millis(5),
             statements: statements.to_vec(),
             statements_dropped: 0,
+            cache: Vec::new(),
+            cache_dropped: 0,
             rows_answered: Some(
                 statements
                     .iter()

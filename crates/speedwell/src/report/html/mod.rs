@@ -6,7 +6,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use speedwell_trace::Proof;
 
 use super::{
-    Exponents, FindingReport, Latency, LoadReport, ProbeReport, Report, RouteReport, Verdict,
+    CacheReport, Exponents, FindingReport, Latency, LoadReport, ProbeReport, Report, RouteReport,
+    Verdict, Waterfall,
     wording::{
         cost, counted, exponent, known, limits, one_line, shortened, significant, thousands,
     },
@@ -268,6 +269,7 @@ fn section(index: usize, route: &RouteReport, report: &Report) -> Markup {
             p { (budget(route)) }
             @for reason in &route.reasons { p class=(tone(route.verdict)) { (reason) } }
             @if !route.plan.is_empty() { p { span.soft { "Plan: " } code { (route.plan) } } }
+            @if let Some(cache) = &route.cache { p { span.soft { "Cache: " } (cache_line(cache)) } }
             div.plots {
                 @if let Some(latency) = &route.latency {
                     div { h4 { "Latency under load, from the intended start" } (plots::histogram(latency, route.budget.p95_ms)) }
@@ -275,9 +277,9 @@ fn section(index: usize, route: &RouteReport, report: &Report) -> Markup {
                 @if report.scales.len() > 1 {
                     div { h4 { "Growth with the number of rows" } (plots::growth(&route.probes)) }
                 }
-                @if !route.waterfall.bars.is_empty() {
+                @if !(route.waterfall.bars.is_empty() && route.waterfall.cache.is_empty()) {
                     div.wide {
-                        h4 { "One request: " (counted(route.waterfall.bars.len() as u64, "statement")) " in " (significant(route.waterfall.total_ms)) " ms" }
+                        h4 { "One request: " (counted(route.waterfall.bars.len() as u64, "statement")) (cache_uses(&route.waterfall)) " in " (significant(route.waterfall.total_ms)) " ms" }
                         (plots::waterfall(&route.waterfall, &report.statements))
                     }
                 }
@@ -288,6 +290,28 @@ fn section(index: usize, route: &RouteReport, report: &Report) -> Markup {
             }
         }
     }
+}
+
+/// ` and 2 uses of the cache`, or nothing.
+fn cache_uses(waterfall: &Waterfall) -> String {
+    match waterfall.cache.len() {
+        0 => String::new(),
+        1 => " and 1 use of the cache".to_owned(),
+        uses => format!(" and {} uses of the cache", thousands(uses as u64)),
+    }
+}
+
+fn cache_line(cache: &CacheReport) -> String {
+    format!(
+        "{}, {} and {} in {}",
+        counted(cache.hits, "hit"),
+        match cache.misses {
+            1 => "1 miss".to_owned(),
+            misses => format!("{} misses", thousands(misses)),
+        },
+        counted(cache.changes, "change"),
+        counted(cache.requests, "probed request")
+    )
 }
 
 fn probes(route: &RouteReport) -> Markup {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::super::{
-    Bar, Latency, ProbeReport, StatementReport, Waterfall,
+    Latency, ProbeReport, StatementReport, Waterfall,
     wording::{counted, one_line, shortened, significant, thousands},
 };
 
@@ -227,41 +227,34 @@ fn labels<'a>(factors: &[(&'a str, Vec<f64>)], y: LogAxis) -> Vec<(usize, &'a st
     labels
 }
 
-/// One request: each statement as a bar from its start to its end. A statement that runs more than
-/// a few times has one line with all its bars, so that a loop is seen at once.
+/// One request: each statement and each use of the cache as a bar from its start to its end. One that
+/// runs more than a few times has one line with all its bars, so that a loop is seen at once.
 pub(super) fn waterfall(waterfall: &Waterfall, statements: &[StatementReport]) -> Markup {
     const ROW: f64 = 19.0;
     const WIDE: f64 = 1160.0;
     const TEXT: f64 = 430.0;
-    let lanes = lanes(&waterfall.bars);
-    let end = waterfall
-        .bars
+    let marks = marks(waterfall, statements);
+    let lanes = lanes(&marks);
+    let end = marks
         .iter()
-        .map(|bar| bar.start_ms + bar.duration_ms)
+        .map(Mark::end_ms)
         .fold(waterfall.total_ms, f64::max)
         .max(1e-3);
     let scale = (WIDE - TEXT - 170.0) / end;
     let height = ROW * (lanes.len() as f64 + 1.0) + 10.0;
-    let text = |fingerprint: &str| {
-        let statement = statements
-            .iter()
-            .find(|each| each.fingerprint == fingerprint);
-        let text = statement.map_or(fingerprint, |each| each.text.as_str());
-        shortened(&one_line(text), 66)
-    };
     html! {
-        svg viewBox={ "0 0 " (WIDE) " " (height) } role="img" aria-label="Statements of one request in time" {
+        svg viewBox={ "0 0 " (WIDE) " " (height) } role="img" aria-label=(waterfall_label(waterfall)) {
             rect x=(TEXT) y="3" width=(px(waterfall.total_ms * scale)) height="10" rx="2" fill="var(--line)" {}
             text.strong x="0" y="12" { "request" }
             text x=(px(TEXT + waterfall.total_ms * scale + 6.0)) y="12" { (significant(waterfall.total_ms)) " ms" }
             @for (index, lane) in lanes.iter().enumerate() {
                 @let y = ROW * (index as f64 + 1.0);
-                text x="0" y=(px(y + 12.0)) { (text(&lane[0].fingerprint)) }
-                @for bar in lane {
-                    rect.bars x=(px(TEXT + bar.start_ms * scale)) y=(px(y + 3.0)) width=(px((bar.duration_ms * scale).max(1.5))) height="10" rx="2" {
+                text x="0" y=(px(y + 12.0)) { (shortened(&lane[0].text, 66)) }
+                @for mark in lane {
+                    rect class=(mark.class) x=(px(TEXT + mark.start_ms * scale)) y=(px(y + 3.0)) width=(px((mark.duration_ms * scale).max(1.5))) height="10" rx="2" {
                         title {
-                            (significant(bar.start_ms)) " ms + " (significant(bar.duration_ms)) " ms"
-                            @if let Some(function) = &bar.function { ", " (function) }
+                            (significant(mark.start_ms)) " ms + " (significant(mark.duration_ms)) " ms"
+                            @if let Some(function) = mark.function { ", " (function) }
                         }
                     }
                 }
@@ -271,40 +264,126 @@ pub(super) fn waterfall(waterfall: &Waterfall, statements: &[StatementReport]) -
     }
 }
 
+/// What the picture shows, for those who do not see it.
+fn waterfall_label(waterfall: &Waterfall) -> &'static str {
+    match waterfall.cache.is_empty() {
+        true => "Statements of one request in time",
+        false => "Statements and uses of the cache of one request in time",
+    }
+}
+
+/// One bar: a statement or a use of the cache.
+struct Mark<'a> {
+    /// What is the same for all bars of a loop.
+    key: Key<'a>,
+    text: String,
+    class: &'static str,
+    start_ms: f64,
+    duration_ms: f64,
+    result: Outcome<'a>,
+    function: Option<&'a str>,
+}
+
+#[derive(PartialEq)]
+enum Key<'a> {
+    Statement(&'a str),
+    Cache(&'a str, &'a str, Option<&'a str>),
+}
+
+/// What came of it.
+enum Outcome<'a> {
+    Rows(Option<u64>),
+    Cache(&'a str),
+}
+
+impl Mark<'_> {
+    fn end_ms(&self) -> f64 {
+        self.start_ms + self.duration_ms
+    }
+}
+
+/// All bars in order of their start; a read of the cache stands before what it loads.
+fn marks<'a>(waterfall: &'a Waterfall, statements: &'a [StatementReport]) -> Vec<Mark<'a>> {
+    let text = |fingerprint: &'a str| {
+        let statement = statements
+            .iter()
+            .find(|each| each.fingerprint == fingerprint);
+        one_line(statement.map_or(fingerprint, |each| each.text.as_str()))
+    };
+    let used = waterfall.cache.iter().map(|bar| Mark {
+        key: Key::Cache(&bar.cache, &bar.operation, bar.group.as_deref()),
+        text: match &bar.group {
+            Some(group) => format!("cache {} of {}/{group}", bar.operation, bar.cache),
+            None => format!("cache {} in {}", bar.operation, bar.cache),
+        },
+        class: "cached",
+        start_ms: bar.start_ms,
+        duration_ms: bar.duration_ms,
+        result: Outcome::Cache(&bar.outcome),
+        function: bar.function.as_deref(),
+    });
+    let ran = waterfall.bars.iter().map(|bar| Mark {
+        key: Key::Statement(&bar.fingerprint),
+        text: text(&bar.fingerprint),
+        class: "bars",
+        start_ms: bar.start_ms,
+        duration_ms: bar.duration_ms,
+        result: Outcome::Rows(bar.rows),
+        function: bar.function.as_deref(),
+    });
+    let mut marks: Vec<Mark<'_>> = used.chain(ran).collect();
+    marks.sort_by(|a, b| a.start_ms.total_cmp(&b.start_ms));
+    marks
+}
+
 /// The bars of each line, in the order of their first start.
-fn lanes(bars: &[Bar]) -> Vec<Vec<&Bar>> {
+fn lanes<'m, 'a>(marks: &'m [Mark<'a>]) -> Vec<Vec<&'m Mark<'a>>> {
     /// Up to so many executions are told apart line by line.
     const FEW: usize = 5;
-    let mut lanes: Vec<Vec<&Bar>> = Vec::new();
-    for bar in bars {
-        let same = |other: &&Bar| other.fingerprint == bar.fingerprint;
-        let looped = bars.iter().filter(same).count() > FEW;
+    let mut lanes: Vec<Vec<&Mark<'_>>> = Vec::new();
+    for mark in marks {
+        let same = |other: &&Mark<'_>| other.key == mark.key;
+        let looped = marks.iter().filter(same).count() > FEW;
         match lanes
             .iter_mut()
-            .find(|lane| looped && lane[0].fingerprint == bar.fingerprint)
+            .find(|lane| looped && lane[0].key == mark.key)
         {
-            Some(lane) => lane.push(bar),
-            None => lanes.push(vec![bar]),
+            Some(lane) => lane.push(mark),
+            None => lanes.push(vec![mark]),
         }
     }
     lanes
 }
 
-fn lane_end(lane: &[&Bar]) -> f64 {
-    lane.iter()
-        .map(|bar| bar.start_ms + bar.duration_ms)
-        .fold(0.0, f64::max)
+fn lane_end(lane: &[&Mark<'_>]) -> f64 {
+    lane.iter().map(|mark| mark.end_ms()).fold(0.0, f64::max)
 }
 
-fn lane_label(lane: &[&Bar]) -> String {
+fn lane_label(lane: &[&Mark<'_>]) -> String {
     let times = match lane.len() {
         1 => String::new(),
         many => format!("{many} times, "),
     };
-    let total: f64 = lane.iter().map(|bar| bar.duration_ms).sum();
-    let rows: Option<u64> = lane.iter().map(|bar| bar.rows).sum();
-    let rows = rows.map_or_else(String::new, |rows| format!(", {}", counted(rows, "row")));
-    format!("{times}{} ms{rows}", significant(total))
+    let total: f64 = lane.iter().map(|mark| mark.duration_ms).sum();
+    format!("{times}{} ms{}", significant(total), results(lane))
+}
+
+/// The rows of a line, if all are known; or the different outcomes of a line of the cache.
+fn results(lane: &[&Mark<'_>]) -> String {
+    let mut rows = Some(0);
+    let mut outcomes: Vec<&str> = Vec::new();
+    for mark in lane {
+        match mark.result {
+            Outcome::Rows(more) => rows = rows.zip(more).map(|(rows, more)| rows + more),
+            Outcome::Cache(outcome) if !outcomes.contains(&outcome) => outcomes.push(outcome),
+            Outcome::Cache(_) => {}
+        }
+    }
+    match (rows, outcomes.is_empty()) {
+        (_, false) => format!(", {}", outcomes.join(", ")),
+        (Some(rows), true) => format!(", {}", counted(rows, "row")),
+        (None, true) => String::new(),
+    }
 }
 
 /// A coordinate to a tenth of a pixel, so that equal reports are equal files.
@@ -324,6 +403,7 @@ fn trimmed(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::{Bar, CacheBar};
 
     fn bar(fingerprint: &str, start_ms: f64) -> Bar {
         Bar {
@@ -339,13 +419,57 @@ mod tests {
     fn a_loop_has_one_line_and_a_few_executions_have_one_each() {
         let mut bars = vec![bar("list", 0.0), bar("few", 1.0), bar("few", 2.0)];
         bars.extend((0..50).map(|at| bar("loop", 3.0 + f64::from(at))));
-        let lanes = lanes(&bars);
+        let one = Waterfall {
+            total_ms: 60.0,
+            bars,
+            cache: Vec::new(),
+        };
+        let marks = marks(&one, &[]);
+        let lanes = lanes(&marks);
         assert_eq!(
             lanes.iter().map(Vec::len).collect::<Vec<_>>(),
             [1, 1, 1, 50]
         );
         assert_eq!(lane_label(&lanes[3]), "50 times, 25.0 ms, 50 rows");
         assert_eq!(lane_label(&lanes[0]), "0.500 ms, 1 row");
+    }
+
+    #[test]
+    fn uses_of_the_cache_stand_beside_the_statements_that_they_run() {
+        let read = |start_ms: f64, outcome: &str| CacheBar {
+            start_ms,
+            duration_ms: 0.7,
+            cache: "deals".to_owned(),
+            operation: "read".to_owned(),
+            group: Some("share".to_owned()),
+            outcome: outcome.to_owned(),
+            function: None,
+        };
+        let mut cache = vec![read(1.0, "load")];
+        cache.extend((0..6).map(|at| read(5.0 + f64::from(at), "memory")));
+        let one = Waterfall {
+            total_ms: 12.0,
+            bars: vec![bar("first", 0.0), bar("loaded", 1.0)],
+            cache,
+        };
+        let marks = marks(&one, &[]);
+        let shown: Vec<String> = lanes(&marks)
+            .iter()
+            .map(|lane| format!("{}: {}", lane[0].text, lane_label(lane)))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "first: 0.500 ms, 1 row",
+                "cache read of deals/share: 7 times, 4.90 ms, load, memory",
+                "loaded: 0.500 ms, 1 row",
+            ]
+        );
+        assert!(
+            waterfall(&one, &[])
+                .into_string()
+                .contains("uses of the cache")
+        );
     }
 
     #[test]
