@@ -24,7 +24,7 @@ use throwaway::Redis;
 use self::{
     faults::{Fault, inflict},
     harness::{Database, Plan, Scheme, run},
-    others::{Foyer, Moka, Plain},
+    others::{Foyer, Moka, Plain, Quick},
     ours::Ours,
 };
 
@@ -113,6 +113,14 @@ async fn others(plan: &Plan) {
     .await;
     let base = database(plan);
     measure(
+        "quick_cache get_or_insert + remove",
+        vec![Quick::new(&base)],
+        plan,
+        None,
+    )
+    .await;
+    let base = database(plan);
+    measure(
         "foyer get_or_fetch + remove",
         vec![Foyer::new(&base)],
         plan,
@@ -145,8 +153,8 @@ async fn main() {
     let mut plan = Plan::new(arguments.seed, Duration::from_secs(arguments.seconds));
     plan.most_reads = arguments.reads;
     let (bounded, strict) = ("this crate, bounded", "this crate, strict");
-    ours(bounded, Mode::Bounded, &plan, &[]).await;
     ours(strict, Mode::Strict, &plan, &Fault::ALL).await;
+    ours(bounded, Mode::Bounded, &plan, &[]).await;
     if arguments.all {
         ours(bounded, Mode::Bounded, &plan, &Fault::ALL).await;
         ours(strict, Mode::Strict, &plan, &[]).await;

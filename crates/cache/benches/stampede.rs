@@ -88,6 +88,15 @@ impl Way for Foyer {
 }
 
 #[derive(Clone)]
+struct Quick(Arc<quick_cache::sync::Cache<String, u64>>);
+
+impl Way for Quick {
+    async fn read(&self, loader: Loader) -> bool {
+        self.0.get_or_insert_async("k", loader.load()).await.is_ok()
+    }
+}
+
+#[derive(Clone)]
 struct Plain(redis::aio::MultiplexedConnection);
 
 impl Way for Plain {
@@ -190,6 +199,10 @@ async fn main() -> Result<(), Infallible> {
     .await;
     rows("moka try_get_with", || async {
         Moka(moka::future::Cache::new(1000))
+    })
+    .await;
+    rows("quick_cache get_or_insert_async", || async {
+        Quick(Arc::new(quick_cache::sync::Cache::new(1000)))
     })
     .await;
     rows("foyer get_or_fetch", || async {

@@ -2,11 +2,12 @@
 //!
 //! The fields are `cache.name`, `cache.operation`, `cache.group` (of the key), `cache.key_hash`
 //! (to tell keys apart without showing them), `cache.outcome` and `cache.elapsed_us`. The span
-//! in which it happens gets `cache_hit`, if it has a field of that name.
+//! in which it happens gets `cache_hit`, if it has a field of that name. When Redis is given up for
+//! a while there is a WARN, when it is used again an INFO, both with `cache.breaker`.
 
 use std::time::Instant;
 
-use tracing::{Span, debug};
+use tracing::{Span, debug, info, warn};
 
 use crate::{key, memory::Freshness};
 
@@ -75,4 +76,21 @@ pub(crate) fn change(cache: &str, operation: &'static str, names: usize, told: b
         cache.outcome = if told { "told" } else { "delayed" } },
         "cache"
     );
+}
+
+/// Redis is passed by from now on, or used again.
+pub(crate) fn breaker(cache: &str, open: bool) {
+    if open {
+        warn!(
+            target: TARGET,
+            { cache.name = cache, cache.breaker = "open" },
+            "Redis does not answer; the cache works without it"
+        );
+    } else {
+        info!(
+            target: TARGET,
+            { cache.name = cache, cache.breaker = "closed" },
+            "Redis answers; the cache uses it"
+        );
+    }
 }

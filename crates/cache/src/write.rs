@@ -140,6 +140,10 @@ impl Inner {
         let number = self.line.as_ref().map_or(0, |line| line.new_write());
         if self.begin(number, &names).await.is_err() {
             self.counters.refused_writes.one();
+            // A mark that timed out may still be set: nobody should have to outwait it.
+            if let Some(line) = &self.line {
+                tokio::spawn(tell_later(Arc::downgrade(line), number, names));
+            }
             return Err(WriteError::Refused);
         }
         let write = Write {

@@ -39,6 +39,34 @@ impl Scheme for Moka {
     }
 }
 
+/// quick_cache: `get_or_insert_async`, `remove` after the write.
+pub(crate) struct Quick {
+    cache: quick_cache::sync::Cache<u64, u64>,
+    database: Arc<Database>,
+}
+
+impl Quick {
+    pub(crate) fn new(database: &Arc<Database>) -> Arc<Self> {
+        Arc::new(Self {
+            cache: quick_cache::sync::Cache::new(10_000),
+            database: Arc::clone(database),
+        })
+    }
+}
+
+impl Scheme for Quick {
+    async fn read(&self, key: u64) -> Option<u64> {
+        let load = async { Ok::<_, Failed>(self.database.read(key).await) };
+        self.cache.get_or_insert_async(&key, load).await.ok()
+    }
+
+    async fn write(&self, key: u64) -> Option<u64> {
+        let version = self.database.write(key).await;
+        self.cache.remove(&key);
+        Some(version)
+    }
+}
+
 /// foyer: `get_or_fetch`, `remove` after the write.
 pub(crate) struct Foyer {
     cache: foyer_memory::Cache<u64, u64>,

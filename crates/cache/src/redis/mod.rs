@@ -5,15 +5,17 @@
 //! the breaker: nothing is asked until the next heartbeat has come through.
 
 mod acknowledge;
+mod entries;
 mod lease;
 mod message;
 mod scripts;
+mod tell;
 
 use std::{
     collections::HashMap,
     future::Future,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak,
+        Arc, Mutex, PoisonError, RwLock, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -27,35 +29,23 @@ use redis::{
 };
 use tokio::{sync::Notify, time::timeout};
 
+pub(crate) use self::entries::{Found, Ground, long_key};
 use self::{
     acknowledge::Acknowledgements,
-    lease::{BEAT_EVERY, Lease, OUTLIVED},
+    lease::{BEAT_EVERY, Lease},
     message::{Message, Told},
     scripts::Scripts,
 };
-use crate::{
-    NotTold,
-    envelope::{Body, Envelope},
-    generation::random,
-    key,
-    metrics::Counters,
-    mutant::{Mutant, Mutation},
-    policy::{LONGEST_TTL, Lifetime},
-};
+use crate::{event, generation::random, metrics::Counters, mutant::Mutation};
 
 /// Until the next try to connect: doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// Stamps must outlive the entries that depend on them.
 const STAMP_LIFE: Duration = Duration::from_secs(2 * 30 * 24 * 3600);
-/// Longer than any load that a deleted key must outlive.
-const TOMBSTONE_LIFE: Duration = Duration::from_secs(600);
 /// In so long, all who write have found a new server and have marked their writes again, and
 /// leases that it does not know of are over.
 const YOUTH: Duration = Duration::from_millis(1500);
-/// An invalidation is tried so often before its caller is told that it has to wait.
-const TRIES: u32 = 3;
-const SCAN_COUNT: usize = 1000;
 
 /// How a cache reaches Redis.
 #[derive(Debug, Clone, Copy)]
@@ -111,30 +101,6 @@ struct Live {
 /// Redis cannot be asked, or did not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unavailable;
-
-/// Whether the registry is young, and its fields.
-type Holders = (i64, Vec<(Vec<u8>, Vec<u8>)>);
-
-/// What Redis has for a key.
-#[derive(Debug)]
-pub(crate) enum Found {
-    /// An entry, with the time for which it will still be there.
-    /// Its ground is for who finds it too old.
-    Valid(Box<Envelope>, Duration, Ground),
-    /// No entry that is valid.
-    Nothing(Ground),
-    /// A write is under way.
-    Marked,
-}
-
-/// What was there when a load began; a fill is refused if it is not there any more.
-#[derive(Debug, Clone)]
-pub(crate) struct Ground {
-    pub(crate) stamps: Vec<u64>,
-    nonce: Vec<u8>,
-    serial: u64,
-}
-
 impl Line {
     pub(crate) fn new(
         client: Client,
@@ -244,7 +210,7 @@ impl Line {
 
     fn disconnect(&self) {
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = None;
-        self.open.store(true, Ordering::Relaxed);
+        self.opens();
         self.lease.lose();
     }
 
@@ -279,8 +245,17 @@ impl Line {
             .arg(self.youth().as_millis() as u64);
         self.lease.sends(number);
         let _one: i64 = self.run(live, &beat).await?;
-        self.open.store(false, Ordering::Relaxed);
+        if self.open.swap(false, Ordering::Relaxed) {
+            event::breaker(&self.base, false);
+        }
         Ok(())
+    }
+
+    /// Nothing is asked until the next heartbeat has come through.
+    fn opens(&self) {
+        if !self.open.swap(true, Ordering::Relaxed) {
+            event::breaker(&self.base, true);
+        }
     }
 
     /// Runs one command unless the breaker is open.
@@ -327,427 +302,12 @@ impl Line {
             return;
         }
         if is_unusable(error) {
-            self.open.store(true, Ordering::Relaxed);
+            self.opens();
             self.broken.notify_one();
         } else if error.is_timeout() {
-            self.open.store(true, Ordering::Relaxed);
+            self.opens();
         }
         // Anything else is an answer: that it is full, say.
-    }
-
-    /// The entry of a key under the stamps of these names.
-    pub(crate) async fn find(
-        &self,
-        key: &[u8],
-        names: &[&[u8]],
-        schema: u64,
-        longest: usize,
-    ) -> Result<Found, Unavailable> {
-        let live = self.live()?;
-        let serial = live.serial;
-        let entry = name(&live, b"e:", &key::stored(key));
-        let mut asked = redis::pipe();
-        let get = asked.cmd("MGET").arg(&entry);
-        for stamp in names {
-            get.arg(name(&live, b"s:", stamp));
-        }
-        asked.cmd("PTTL").arg(&entry);
-        let answer: (Vec<Option<Vec<u8>>>, i64) = self
-            .ask(async |mut live: Live| asked.query_async(&mut live.connection).await)
-            .await?;
-        // Only now: a server that has been replaced may have answered.
-        if self.needs_lease && !self.has_lease(Instant::now()) && !self.mutation.is(Mutant::NoLease)
-        {
-            return Err(Unavailable);
-        }
-        let (mut values, left_ms) = answer;
-        if values.len() != names.len() + 1 {
-            return Err(Unavailable);
-        }
-        let entry = values.remove(0);
-        let stamps = match read_stamps(&values) {
-            Stamps::All(stamps) => stamps,
-            Stamps::Marked => {
-                self.heal(names).await;
-                return Ok(Found::Marked);
-            }
-            Stamps::Missing => match self.make_stamps(names).await? {
-                Some(stamps) => stamps,
-                None => return Ok(Found::Marked),
-            },
-        };
-        let nonce = entry.as_ref().and_then(|bytes| {
-            let at = crate::envelope::NONCE_AT;
-            bytes.get(at..at + 8).map(<[u8]>::to_vec)
-        });
-        let ground = Ground {
-            stamps,
-            nonce: nonce.unwrap_or_default(),
-            serial,
-        };
-        let envelope = entry
-            .and_then(|bytes| self.open_envelope(&bytes, key, schema, longest))
-            .filter(|envelope| envelope.stamps == ground.stamps && left_ms > 0);
-        Ok(match envelope {
-            Some(envelope) => {
-                let left = Duration::from_millis(left_ms.unsigned_abs());
-                Found::Valid(Box::new(envelope), left, ground)
-            }
-            None => Found::Nothing(ground),
-        })
-    }
-
-    fn open_envelope(
-        &self,
-        bytes: &[u8],
-        key: &[u8],
-        schema: u64,
-        longest: usize,
-    ) -> Option<Envelope> {
-        let envelope = Envelope::decode(bytes, longest);
-        if let Some(Body::Tombstone) = envelope.as_ref().map(|envelope| &envelope.body) {
-            return None;
-        }
-        let wanted = envelope
-            .filter(|envelope| envelope.schema == schema && envelope.long_key == long_key(key));
-        if wanted.is_none() {
-            self.counters.unreadable.one();
-        }
-        wanted
-    }
-
-    /// Nothing: a write is under way.
-    async fn make_stamps(&self, names: &[&[u8]]) -> Result<Option<Vec<u64>>, Unavailable> {
-        let values: Vec<Option<Vec<u8>>> = self
-            .ask(async |live: Live| {
-                let mut make = self.scripts.stamps.prepare_invoke();
-                make.key(name(&live, b"n", b""))
-                    .arg(STAMP_LIFE.as_millis() as u64)
-                    .arg(self.youth().as_millis() as u64);
-                for stamp in names {
-                    make.key(name(&live, b"s:", stamp)).arg(self.fresh_stamp());
-                }
-                let mut connection = live.connection;
-                make.invoke_async(&mut connection).await
-            })
-            .await?;
-        match read_stamps(&values) {
-            Stamps::All(stamps) => Ok(Some(stamps)),
-            Stamps::Marked => Ok(None),
-            Stamps::Missing => Err(Unavailable),
-        }
-    }
-
-    /// A writer that died between mark and end would keep readers from the cache.
-    async fn heal(&self, names: &[&[u8]]) {
-        let healing = self.ask(async |live: Live| {
-            let mut heal = self.scripts.heal.prepare_invoke();
-            heal.key(name(&live, b"n", b""))
-                .arg(STAMP_LIFE.as_millis() as u64);
-            for stamp in names {
-                heal.key(name(&live, b"s:", stamp)).arg(self.fresh_stamp());
-            }
-            let mut connection = live.connection;
-            heal.invoke_async::<i64>(&mut connection).await
-        });
-        // The next reader tries again.
-        let _healed = healing.await;
-    }
-
-    /// Stores an entry, if nothing that it depends on has changed since its ground was seen.
-    /// `over`: whatever entry there is now.
-    pub(crate) async fn fill(
-        &self,
-        key: &[u8],
-        names: &[&[u8]],
-        ground: &Ground,
-        envelope: &[u8],
-        life: Duration,
-        over: bool,
-    ) -> Result<bool, Unavailable> {
-        let live = self.live()?;
-        // The stamps of another server say nothing of this one.
-        if live.serial != ground.serial {
-            return Ok(false);
-        }
-        let done: i64 = self
-            .ask(async |live: Live| {
-                let mut fill = self.scripts.fill.prepare_invoke();
-                fill.key(name(&live, b"e:", &key::stored(key)))
-                    .arg(if over { &b"*"[..] } else { &ground.nonce })
-                    .arg(envelope)
-                    .arg(life.as_millis() as u64)
-                    .arg(STAMP_LIFE.as_millis() as u64);
-                if !self.mutation.is(Mutant::FillWithoutComparing) {
-                    for (stamp, value) in names.iter().zip(&ground.stamps) {
-                        fill.key(name(&live, b"s:", stamp))
-                            .arg(&value.to_le_bytes()[..]);
-                    }
-                }
-                let mut connection = live.connection;
-                fill.invoke_async(&mut connection).await
-            })
-            .await?;
-        Ok(done == 1)
-    }
-
-    /// The stamps as they are, for a value that is there already.
-    pub(crate) async fn ground(&self, names: &[&[u8]]) -> Result<Option<Ground>, Unavailable> {
-        let serial = self.live()?.serial;
-        let stamps = self.make_stamps(names).await?;
-        Ok(stamps.map(|stamps| Ground {
-            stamps,
-            nonce: Vec::new(),
-            serial,
-        }))
-    }
-
-    /// A name for a write.
-    pub(crate) fn new_write(&self) -> u64 {
-        self.next_write.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// Tells everybody that a write of these stamps begins, and waits until they have heard.
-    pub(crate) async fn mark(&self, write: u64, names: &[Vec<u8>]) -> Result<(), Unavailable> {
-        self.marked()
-            .entry(write)
-            .or_default()
-            .extend_from_slice(names);
-        let told = self
-            .tell_stamps(write, names, |scripts| &scripts.mark)
-            .await;
-        if told.is_err() {
-            self.marked().remove(&write);
-        }
-        told
-    }
-
-    /// On a server that may not know of them.
-    async fn mark_again(&self) -> Result<(), Unavailable> {
-        let marked: Vec<_> = self.marked().clone().into_iter().collect();
-        let live = self.live()?;
-        for (write, names) in marked {
-            let message = Message::Stamps(self.told(write, names.clone())).encode();
-            let mark = self.telling(&self.scripts.mark, &live, write, &names, &message);
-            let _holders: redis::Value = self.run(live.clone(), &mark).await?;
-        }
-        Ok(())
-    }
-
-    fn marked(&self) -> MutexGuard<'_, HashMap<u64, Vec<Vec<u8>>>> {
-        self.marked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The write is over for this process; its mark is left to time.
-    pub(crate) fn gives_up(&self, write: u64) {
-        self.marked().remove(&write);
-    }
-
-    /// Tells everybody that what depends on these stamps is invalid, and waits until they have
-    /// heard.
-    pub(crate) async fn renew(&self, write: u64, names: &[Vec<u8>]) -> Result<(), NotTold> {
-        for _ in 0..TRIES {
-            let told = self.tell_stamps(write, names, |scripts| &scripts.renew);
-            if told.await.is_ok() {
-                self.marked().remove(&write);
-                return Ok(());
-            }
-            if self.is_open() {
-                break;
-            }
-        }
-        Err(NotTold)
-    }
-
-    /// The same, for as long as a mark lasts.
-    pub(crate) async fn renew_until_given_up(
-        &self,
-        write: u64,
-        names: &[Vec<u8>],
-    ) -> Result<(), NotTold> {
-        let until = Instant::now() + self.timeouts.mark;
-        while Instant::now() < until {
-            tokio::time::sleep(FIRST_PAUSE).await;
-            if self.renew(write, names).await.is_ok() {
-                return Ok(());
-            }
-        }
-        self.gives_up(write);
-        Err(NotTold)
-    }
-
-    async fn tell_stamps(
-        &self,
-        write: u64,
-        names: &[Vec<u8>],
-        script: impl Fn(&Scripts) -> &redis::Script,
-    ) -> Result<(), Unavailable> {
-        let message = Message::Stamps(self.told(write, names.to_vec())).encode();
-        let script = script(&self.scripts);
-        self.tell(write, |live| {
-            self.telling(script, live, write, names, &message)
-        })
-        .await
-    }
-
-    fn telling<'s>(
-        &self,
-        script: &'s redis::Script,
-        live: &Live,
-        write: u64,
-        names: &[Vec<u8>],
-        message: &[u8],
-    ) -> ScriptInvocation<'s> {
-        let mut tell = script.prepare_invoke();
-        tell.key(name(live, b"n", b""))
-            .arg(write)
-            .arg(self.timeouts.mark.as_millis() as u64)
-            .arg(STAMP_LIFE.as_millis() as u64)
-            .arg(channel(&live.prefix))
-            .arg(message)
-            .arg(self.youth().as_millis() as u64);
-        for stamp in names {
-            tell.key(name(live, b"s:", stamp)).arg(self.fresh_stamp());
-        }
-        tell
-    }
-
-    /// Puts tombstones in the place of keys: loads that began before are not stored.
-    pub(crate) async fn delete(&self, keys: &[Vec<u8>]) -> Result<(), NotTold> {
-        let write = self.new_write();
-        let message = Message::Keys(self.told(write, keys.to_vec())).encode();
-        let tombstone = tombstone().encode(None);
-        let told = self.tell(write, |live| {
-            let mut delete = self.scripts.delete.prepare_invoke();
-            delete.key(name(live, b"n", b""));
-            for key in keys {
-                delete.key(name(live, b"e:", &key::stored(key)));
-            }
-            delete
-                .arg(&tombstone[..])
-                .arg(TOMBSTONE_LIFE.as_millis() as u64)
-                .arg(channel(&live.prefix))
-                .arg(&message[..])
-                .arg(self.youth().as_millis() as u64);
-            delete
-        });
-        told.await.map_err(|Unavailable| NotTold)
-    }
-
-    /// Tells everybody that another value of this key was set.
-    pub(crate) async fn tell_set(&self, key: &[u8]) -> Result<(), Unavailable> {
-        let message = Message::Keys(self.told(self.new_write(), vec![key.to_vec()])).encode();
-        self.publish(message).await
-    }
-
-    async fn publish(&self, message: Vec<u8>) -> Result<(), Unavailable> {
-        let _heard: i64 = self
-            .ask(async |mut live: Live| {
-                let channel = channel(&live.prefix);
-                let publish = redis::cmd("PUBLISH").arg(channel).arg(message).to_owned();
-                publish.query_async(&mut live.connection).await
-            })
-            .await?;
-        Ok(())
-    }
-
-    /// Deletes every entry whose key matches a glob, batch by batch; says how many.
-    pub(crate) async fn delete_glob(&self, pattern: &[u8]) -> Result<u64, Unavailable> {
-        let message = Message::Glob(self.told(self.new_write(), vec![pattern.to_vec()])).encode();
-        let prefix = Arc::clone(&self.live()?.prefix);
-        let wanted = [&escaped(prefix.as_bytes())[..], b"e:", pattern].concat();
-        let (mut cursor, mut deleted) = (0_u64, 0_u64);
-        loop {
-            let (next, found): (u64, Vec<Vec<u8>>) = self
-                .ask(async |mut live: Live| {
-                    let mut scan = redis::cmd("SCAN");
-                    scan.arg(cursor).arg("MATCH").arg(&wanted[..]);
-                    scan.arg("COUNT").arg(SCAN_COUNT);
-                    scan.query_async(&mut live.connection).await
-                })
-                .await?;
-            if !found.is_empty() {
-                let gone: u64 = self
-                    .ask(async |live: Live| {
-                        let mut unlink = self.scripts.unlink.prepare_invoke();
-                        for name in &found {
-                            unlink.key(&name[..]);
-                        }
-                        let mut connection = live.connection;
-                        unlink.invoke_async(&mut connection).await
-                    })
-                    .await?;
-                deleted += gone;
-            }
-            cursor = next;
-            if cursor == 0 {
-                break;
-            }
-        }
-        self.publish(message).await?;
-        Ok(deleted)
-    }
-
-    fn fresh_stamp(&self) -> Vec<u8> {
-        if self.mutation.is(Mutant::CountersAsStamps) {
-            // The scripts of the mutant count on from there.
-            return 1_u64.to_le_bytes().to_vec();
-        }
-        random().to_le_bytes().to_vec()
-    }
-
-    fn told(&self, write: u64, names: Vec<Vec<u8>>) -> Told {
-        Told {
-            process: self.process,
-            write,
-            names,
-        }
-    }
-
-    /// Runs a script that tells something, and waits for everybody who may answer from memory:
-    /// until they have acknowledged, or until their lease is over.
-    async fn tell<'s>(
-        &'s self,
-        write: u64,
-        script: impl Fn(&Live) -> ScriptInvocation<'s>,
-    ) -> Result<(), Unavailable> {
-        let waiting = self.acknowledgements.expect(write);
-        let live = self.live()?;
-        if self.is_open() {
-            return Err(Unavailable);
-        }
-        let (young, registry): Holders = self.run(live.clone(), &script(&live)).await?;
-        if !self.needs_lease || self.mutation.is(Mutant::NoLease) {
-            return Ok(());
-        }
-        let others: Vec<(u64, Vec<u8>)> = registry
-            .into_iter()
-            .filter_map(|(field, number)| Some((process_of(&field)?, number)))
-            .filter(|(process, _)| *process != self.process)
-            .collect();
-        if young == 1 {
-            // Somebody may hold a lease whom this server does not know.
-            tokio::time::sleep(OUTLIVED).await;
-            return Ok(());
-        }
-        let processes: Vec<u64> = others.iter().map(|(process, _)| *process).collect();
-        let heard = waiting.until_heard_by(&processes);
-        if timeout(OUTLIVED, heard).await.is_err() {
-            let missing = waiting.missing(&processes);
-            self.forget(live, others.iter().filter(|(one, _)| missing.contains(one)))
-                .await;
-        }
-        Ok(())
-    }
-
-    /// Who was silent for a whole lease has none; who comes back registers again.
-    async fn forget(&self, live: Live, silent: impl Iterator<Item = &(u64, Vec<u8>)>) {
-        let mut forget = self.scripts.forget.prepare_invoke();
-        forget.key(name(&live, b"n", b""));
-        for (process, number) in silent {
-            forget.arg(*process).arg(number);
-        }
-        let _forgotten: Result<i64, _> = self.run(live, &forget).await;
     }
 
     fn hear(self: &Arc<Self>, listener: &impl Listener, payload: &[u8]) {
@@ -849,79 +409,12 @@ fn is_unusable(error: &RedisError) -> bool {
     of_server || of_line
 }
 
-enum Stamps {
-    All(Vec<u64>),
-    Missing,
-    Marked,
-}
-
-fn read_stamps(values: &[Option<Vec<u8>>]) -> Stamps {
-    let mut stamps = Vec::with_capacity(values.len());
-    let mut missing = false;
-    for value in values {
-        match value.as_deref() {
-            Some([b'!', rest @ ..]) if rest.len() == 8 => return Stamps::Marked,
-            Some(value) => match value.try_into() {
-                Ok(stamp) => stamps.push(u64::from_le_bytes(stamp)),
-                // Somebody else wrote there: never equal to anything.
-                Err(_) => return Stamps::Marked,
-            },
-            None => missing = true,
-        }
-    }
-    if missing {
-        Stamps::Missing
-    } else {
-        Stamps::All(stamps)
-    }
-}
-
-fn tombstone() -> Envelope {
-    Envelope {
-        nonce: random(),
-        schema: 0,
-        stamps: Vec::new(),
-        long_key: Vec::new(),
-        load_time: Duration::ZERO,
-        lifetime: Lifetime {
-            ttl: LONGEST_TTL,
-            revalidate: Duration::ZERO,
-            fail_safe: Duration::ZERO,
-        },
-        body: Body::Tombstone,
-    }
-}
-
-/// The process that a field of the registry is of.
-fn process_of(field: &[u8]) -> Option<u64> {
-    std::str::from_utf8(field.strip_prefix(b"p:")?)
-        .ok()?
-        .parse()
-        .ok()
-}
-
-/// What an envelope has of a key whose name in Redis does not tell it.
-pub(crate) fn long_key(key: &[u8]) -> &[u8] {
-    if key::is_long(key) { key } else { b"" }
-}
-
 fn name(live: &Live, kind: &[u8], rest: &[u8]) -> Vec<u8> {
     [live.prefix.as_bytes(), kind, rest].concat()
 }
 
 fn channel(prefix: &str) -> String {
     format!("{prefix}c")
-}
-
-fn escaped(literal: &[u8]) -> Vec<u8> {
-    literal
-        .iter()
-        .flat_map(|byte| {
-            let special = matches!(byte, b'*' | b'?' | b'[' | b']' | b'\\');
-            [special.then_some(b'\\'), Some(*byte)]
-        })
-        .flatten()
-        .collect()
 }
 
 fn field<'i>(info: &'i str, name: &str) -> Option<&'i str> {

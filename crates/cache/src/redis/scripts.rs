@@ -8,8 +8,8 @@
 //!   last heartbeat (`p:`), and the *marks*: the writes under way, each with its stamp and the
 //!   time at which it is given up (`m:`). Those times are of the clock of Redis alone.
 //! - A registry that is *young* may know neither who holds a lease nor which writes are marked.
-//!   Until it is older, nobody gets a lease or a missing stamp, and those who write mark their
-//!   writes again.
+//!   Until it is older, nobody gets a lease or a missing stamp, every stamp counts as marked, and
+//!   those who write mark their writes again.
 
 use redis::Script;
 
@@ -30,7 +30,7 @@ pub(crate) struct Scripts {
     /// Ends a write, or invalidates. Keys and arguments as for `mark`.
     pub(crate) renew: Script,
     /// Gives new stamps where the writes that marked them have been given up. Keys: registry,
-    /// stamps. Arguments: life of stamps, new stamps.
+    /// stamps. Arguments: life of stamps, time of youth, new stamps.
     pub(crate) heal: Script,
     /// Puts something in the place of keys and says so. Keys: registry, entries. Arguments:
     /// tombstone, its life, channel, message, time of youth.
@@ -111,13 +111,14 @@ return holders(ARGV[6])
 ";
 
 const RENEW: &str = r"
+local unknown = young(ARGV[6])
 for i = 2, #KEYS do
   redis.call('HDEL', KEYS[1], 'm:' .. ARGV[1] .. ':' .. KEYS[i])
 end
 local marks = marked()
 for i = 2, #KEYS do
   local stamp = ARGV[5 + i]
-  if marks[KEYS[i]] then stamp = '!' .. stamp end
+  if unknown or marks[KEYS[i]] then stamp = '!' .. stamp end
   redis.call('SET', KEYS[i], stamp, 'PX', ARGV[3])
 end
 redis.call('PUBLISH', ARGV[4], ARGV[5])
@@ -125,11 +126,12 @@ return holders(ARGV[6])
 ";
 
 const HEAL: &str = r"
+if young(ARGV[2]) then return 0 end
 local marks = marked()
 for i = 2, #KEYS do
   local stamp = redis.call('GET', KEYS[i])
   if stamp and #stamp == 9 and not marks[KEYS[i]] then
-    redis.call('SET', KEYS[i], ARGV[i], 'PX', ARGV[1])
+    redis.call('SET', KEYS[i], ARGV[i + 1], 'PX', ARGV[1])
   end
 end
 return 1

@@ -214,3 +214,25 @@ async fn entries_that_a_server_kept_over_a_restart_are_not_read() {
     until_ready(&cache).await;
     assert!(!cache.exists::<usize>("before:1", ["t"]).await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_has_forgotten_everything_is_given_nothing_until_all_have_noticed() {
+    let server = Redis::start().unwrap();
+    let cache = process(&server.url(), Mode::Strict).await;
+    until_ready(&cache).await;
+    misses(&cache, "before").await;
+    server.ask(&["FLUSHALL"]).unwrap();
+    // The lease of before lasts a moment longer.
+    let loads = Loads::default();
+    for number in 1..=5 {
+        let read = loads.read_tagged(&cache, "k", &PLAIN, ["t"]).await;
+        assert_eq!(read, number, "{:?}", cache.stats());
+        tokio::time::sleep(Duration::from_millis(60)).await;
+    }
+    assert_eq!(server.ask(&["KEYS", "*:e:*"]).unwrap(), "*0");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    until_ready(&cache).await;
+    loads.read_tagged(&cache, "k", &PLAIN, ["t"]).await;
+    tokio::time::sleep(MOMENT).await;
+    assert_eq!(loads.read_tagged(&cache, "k", &PLAIN, ["t"]).await, 6);
+}

@@ -18,17 +18,20 @@ pub(crate) enum Fault {
     Evict,
     /// All connections cut.
     Disconnect,
+    /// Some stamps gone, as if evicted.
+    EvictStamps,
     /// What processes tell each other arrives late for one of them (see `proxy`); all the time.
     LateMessages,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Kill,
         Self::Freeze,
         Self::Flush,
         Self::Evict,
         Self::Disconnect,
+        Self::EvictStamps,
         Self::LateMessages,
     ];
 }
@@ -66,7 +69,8 @@ pub(crate) fn inflict(
                 server.ask(&["FLUSHALL"]).unwrap();
             }
             Fault::LateMessages => {}
-            Fault::Evict => evict(server, &mut random),
+            Fault::Evict => evict(server, &mut random, "*"),
+            Fault::EvictStamps => evict(server, &mut random, "*:s:*"),
             Fault::Disconnect => {
                 server.ask(&["CLIENT", "KILL", "TYPE", "normal"]).unwrap();
                 server.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]).unwrap();
@@ -75,8 +79,8 @@ pub(crate) fn inflict(
     }
 }
 
-fn evict(server: &Redis, random: &mut StdRng) {
-    let keys = server.ask(&["KEYS", "*"]).unwrap();
+fn evict(server: &Redis, random: &mut StdRng, pattern: &str) {
+    let keys = server.ask(&["KEYS", pattern]).unwrap();
     for key in keys.lines().filter(|line| !line.starts_with(['*', '$'])) {
         if random.random_range(0..3) == 0 {
             server.ask(&["DEL", key.trim_end()]).unwrap();
