@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    fmt,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -24,7 +25,7 @@ use crate::{
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
 /// What a cache is to be like. Made with [`Cache::builder`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use]
 pub struct Builder {
     name: String,
@@ -38,6 +39,17 @@ pub struct Builder {
     write_timeout: Duration,
     timeouts: Timeouts,
     mutation: Mutation,
+}
+
+impl fmt::Debug for Builder {
+    // The address of Redis may have a password in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("name", &self.name)
+            .field("version", &self.version)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Builder {

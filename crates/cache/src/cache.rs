@@ -56,6 +56,8 @@ pub(crate) struct Read<'k> {
     pub(crate) policy: Policy,
     pub(crate) seen: Seen,
     pub(crate) started: Instant,
+    /// Whether "there is nothing" is an answer.
+    pub(crate) absent_counts: bool,
 }
 
 impl Cache {
@@ -92,8 +94,8 @@ impl Cache {
             async move { loading.await.map(Some) }
         };
         let found = self.obtain(key.as_ref(), policy, tags, false, load).await?;
-        // A loader of this kind never says that there is nothing, and what another kind has
-        // remembered is passed over.
+        // A loader of this kind never says that there is nothing, what another kind has remembered
+        // is passed over, and a load of another kind is not joined.
         found.ok_or(LoadError::Aborted)
     }
 
@@ -213,14 +215,15 @@ impl Cache {
             policy,
             seen,
             started,
+            absent_counts,
         };
         match looked {
             Look::Refresh(value, freshness) => {
                 inner.counters.memory_hits.one();
                 self.hand_out_and_refresh(read, value, freshness, Answered::Memory, load)
             }
-            Look::Resort(value) => self.below(read, Some(value), absent_counts, load).await,
-            Look::Answer(_) | Look::Nothing => self.below(read, None, absent_counts, load).await,
+            Look::Resort(value) => self.below(read, Some(value), load).await,
+            Look::Answer(_) | Look::Nothing => self.below(read, None, load).await,
         }
     }
 
@@ -228,7 +231,6 @@ impl Cache {
         &self,
         read: Read<'_>,
         resort: Option<Option<Arc<T>>>,
-        absent_counts: bool,
         load: F,
     ) -> Outcome<T, E>
     where
@@ -238,7 +240,7 @@ impl Cache {
         Fut: Future<Output = Result<Option<T>, E>> + Send + 'static,
     {
         let inner = &self.0;
-        match inner.look_below(&read, absent_counts).await {
+        match inner.look_below(&read).await {
             Below::Found(Look::Answer(value)) => {
                 inner.counters.redis_hits.one();
                 event::read(&inner.name, read.key, Answered::Redis, read.started);
@@ -282,7 +284,7 @@ impl Cache {
         if let Some(refreshing) = inner.begins_refresh(read.key) {
             inner.counters.background_refreshes.one();
             let (cache, key) = (self.clone(), Box::<[u8]>::from(read.key));
-            let (policy, seen) = (read.policy, read.seen);
+            let (policy, seen, absent_counts) = (read.policy, read.seen, read.absent_counts);
             // Not part of the request: it must not lengthen its span.
             tokio::spawn(async move {
                 let ground = cache.0.ground_for_refresh::<T>(&key, &seen, &policy).await;
@@ -292,6 +294,7 @@ impl Cache {
                         policy,
                         seen,
                         started: Instant::now(),
+                        absent_counts,
                     };
                     let task = Task::new(&cache.0, &read, ground.clone(), load);
                     let (flight, _) = cache.start_or_join(&read, &ground, task);

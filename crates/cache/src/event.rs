@@ -24,7 +24,7 @@ pub(crate) enum Answered {
     Load,
     /// Joined the load of another reader.
     Coalesced,
-    /// The loader failed or took too long; no value.
+    /// No value: the loader failed or took too long, or there was none to ask (`get`).
     Failed,
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct Id {
     key: Box<[u8]>,
     /// Of value and error: other types cannot share a load.
     types: TypeId,
+    /// Whether "there is nothing" is an answer: a reader who does not expect it must not get it.
+    absent_counts: bool,
     under: Under,
 }
 
@@ -79,10 +81,15 @@ impl<T, E> Publish<T, E> {
 }
 
 impl Id {
-    pub(crate) fn new<T: 'static, E: 'static>(key: &[u8], under: Under) -> Self {
+    pub(crate) fn new<T: 'static, E: 'static>(
+        key: &[u8],
+        absent_counts: bool,
+        under: Under,
+    ) -> Self {
         Self {
             key: key.into(),
             types: TypeId::of::<(T, E)>(),
+            absent_counts,
             under,
         }
     }
@@ -300,7 +307,7 @@ mod tests {
     const MOMENT: Duration = Duration::from_millis(50);
 
     fn id(under: Under) -> Id {
-        Id::new::<usize, ()>(b"k", under)
+        Id::new::<usize, ()>(b"k", false, under)
     }
 
     #[tokio::test]

@@ -59,7 +59,7 @@ impl Cache {
         E: Send + Sync + 'static,
         L: Load<T, E>,
     {
-        let id = Id::new::<T, E>(read.key, ground.under.clone());
+        let id = Id::new::<T, E>(read.key, read.absent_counts, ground.under.clone());
         let load = || -> Box<dyn LoadTask<T, E>> { Box::new(task) };
         self.0.flights.join_or_start(id, load)
     }

@@ -36,8 +36,9 @@ impl Cache {
             policy,
             seen: inner.generations.see(key, tags),
             started,
+            absent_counts: false,
         };
-        let found = match inner.look_below(&read, false).await {
+        let found = match inner.look_below(&read).await {
             Below::Found(Look::Answer(value)) => value,
             _ => None,
         };

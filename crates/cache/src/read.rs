@@ -101,11 +101,7 @@ impl Inner {
         Look::of(&entry, now, policy, absent_counts)
     }
 
-    pub(crate) async fn look_below<T: Cached>(
-        &self,
-        read: &Read<'_>,
-        absent_counts: bool,
-    ) -> Below<T> {
+    pub(crate) async fn look_below<T: Cached>(&self, read: &Read<'_>) -> Below<T> {
         let Some(line) = &self.line else {
             return Below::Load(self.ground_without_redis(&read.seen), None);
         };
@@ -117,26 +113,16 @@ impl Inner {
             Err(redis::Unavailable) => Below::Load(self.ground_without_redis(&read.seen), None),
             Ok(Found::Marked) => Below::Load(Ground::unknown(), None),
             Ok(Found::Nothing(ground)) => Below::Load(self.ground(&read.seen, ground), None),
-            Ok(Found::Valid(envelope, left, ground)) => {
-                match self.promote(read, *envelope, left, absent_counts) {
-                    found @ (Look::Answer(_) | Look::Refresh(..)) => Below::Found(found),
-                    Look::Resort(value) => {
-                        Below::Load(self.ground(&read.seen, ground), Some(value))
-                    }
-                    Look::Nothing => Below::Load(self.ground(&read.seen, ground), None),
-                }
-            }
+            Ok(Found::Valid(envelope, left, ground)) => match self.promote(read, *envelope, left) {
+                found @ (Look::Answer(_) | Look::Refresh(..)) => Below::Found(found),
+                Look::Resort(value) => Below::Load(self.ground(&read.seen, ground), Some(value)),
+                Look::Nothing => Below::Load(self.ground(&read.seen, ground), None),
+            },
         }
     }
 
     /// Takes an entry of Redis into memory.
-    fn promote<T: Cached>(
-        &self,
-        read: &Read<'_>,
-        envelope: Envelope,
-        left: Duration,
-        absent_counts: bool,
-    ) -> Look<T> {
+    fn promote<T: Cached>(&self, read: &Read<'_>, envelope: Envelope, left: Duration) -> Look<T> {
         let (value, size): (Value, usize) = match &envelope.body {
             Body::Absent => (None, 0),
             Body::Tombstone => return Look::Nothing,
@@ -157,7 +143,7 @@ impl Inner {
             envelope.load_time,
             size,
         );
-        let look = Look::of(&entry, Instant::now(), &read.policy, absent_counts);
+        let look = Look::of(&entry, Instant::now(), &read.policy, read.absent_counts);
         if matches!(look, Look::Answer(_) | Look::Refresh(..)) {
             self.memory.insert(read.key, entry);
         }
@@ -188,8 +174,9 @@ impl Inner {
                     policy: *policy,
                     seen: seen.clone(),
                     started: Instant::now(),
+                    absent_counts: true,
                 };
-                match self.promote::<T>(&read, *envelope, left, true) {
+                match self.promote::<T>(&read, *envelope, left) {
                     Look::Answer(_) => None,
                     Look::Refresh(..) | Look::Resort(_) | Look::Nothing => {
                         Some(self.ground(seen, ground))

@@ -146,6 +146,7 @@ async fn a_name_or_an_address_that_is_none_is_named_without_its_password() {
         );
     }
     let builder = Cache::builder("test").redis("postgres://me:secret@db/0");
+    assert!(!format!("{builder:?}").contains("secret"));
     let error = builder.build().await.err().unwrap().to_string();
     assert!(
         error.contains("@db/0") && !error.contains("secret"),

@@ -141,3 +141,19 @@ async fn that_there_is_nothing_is_remembered_for_a_while() {
     // A reader who knows that it must be there does not take nothing for an answer.
     assert_eq!(loads.read(&cache, "k", &policy).await, 4);
 }
+
+#[tokio::test]
+async fn a_reader_who_knows_that_it_is_there_joins_no_load_that_may_find_nothing() {
+    let cache = local().await;
+    let finding = cache.clone();
+    let find = tokio::spawn(async move {
+        let load = || async {
+            tokio::time::sleep(2 * MOMENT).await;
+            Ok::<Option<usize>, Infallible>(None)
+        };
+        finding.find_or_load("k", &PLAIN, NO_TAGS, load).await
+    });
+    tokio::time::sleep(MOMENT).await;
+    assert_eq!(Loads::default().read(&cache, "k", &PLAIN).await, 1);
+    assert!(find.await.unwrap().unwrap().is_none());
+}
