@@ -9,8 +9,8 @@ use throwaway::Redis;
 use super::{shared::until_ready, *};
 
 /// What a first miss may cost: the timeout of 50 ms, and what a busy machine adds.
-const FIRST: Duration = Duration::from_millis(150);
-/// What later ones may: nothing but that.
+const FIRST: Duration = Duration::from_millis(300);
+/// What later ones may: nothing but that, and less than a timeout.
 const LATER: Duration = Duration::from_millis(30);
 
 async fn process(url: &str, mode: Mode) -> Cache {
@@ -40,8 +40,8 @@ fn assert_cheap(times: &[Duration]) {
     assert!(times[0] < FIRST, "{times:?}");
     let mut later = times[1..].to_vec();
     later.sort_unstable();
-    // One of them may meet the next try to connect.
-    assert!(later[later.len() - 2] < LATER, "{times:?}");
+    // Some may meet the next try to connect.
+    assert!(later[later.len() / 2] < LATER, "{times:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
