@@ -22,9 +22,16 @@ const FOLLOWED: &str = "/api/v1/following/feed/";
 
 /// The criterion of the founding paper, for lists as it describes them.
 const LIMIT: Duration = Duration::from_millis(100);
-/// What no paper asks: another order over all flyers that there are, offsets of thousands, 95 of
-/// 100 flyers expired and not yet swept. A plan that goes wrong there takes a second and more.
+/// What no paper asks of one who follows the makers of all 100 000 flyers: numbered pages far
+/// down, another order, 95 of 100 flyers expired and not yet swept. They take 30 to 100 ms alone; a
+/// plan that goes wrong there takes a second and more.
 const EXTREME: Duration = Duration::from_millis(400);
+
+/// Limits by page and by key.
+const BOTH: [Duration; 2] = [LIMIT; 2];
+/// Far down, where a key is to be as fast as on the first page.
+const DEEP: [Duration; 2] = [EXTREME, LIMIT];
+const EXTREMES: [Duration; 2] = [EXTREME; 2];
 
 /// The middle one and the best one of so many requests.
 fn times(service: &Running, token: &str, path: &str) -> (Duration, Duration) {
@@ -109,19 +116,20 @@ fn world() -> (Running, [String; 2]) {
 fn seed_001_favorites_and_following_are_fast_at_any_depth_and_after_a_mass_expiry() {
     let (service, [some, many]) = world();
     let mut slow = Vec::new();
-    let mut look = |limit: Duration, token: &str, list: &str, page| {
+    let mut look = |limits: [Duration; 2], token: &str, list: &str, page| {
         let best = by_page_and_by_key(&service, token, list, page);
-        if best.iter().any(|time| *time > limit) {
-            slow.push(format!("{list} page {page}: {best:?}, above {limit:?}"));
+        if best.iter().zip(limits).any(|(time, limit)| *time > limit) {
+            slow.push(format!("{list} page {page}: {best:?}, above {limits:?}"));
         }
         best
     };
+
     for list in [LIKED, FOLLOWED] {
         println!("100 relations");
-        look(LIMIT, &some, list, 1);
+        look(BOTH, &some, list, 1);
         println!("1000 relations");
-        let [_, first] = look(LIMIT, &many, list, 1);
-        let [_, deep] = look(EXTREME, &many, list, 50);
+        let [_, first] = look(BOTH, &many, list, 1);
+        let [_, deep] = look(if list == LIKED { BOTH } else { DEEP }, &many, list, 50);
         // The ratio that counts, with room for what the clock cannot tell.
         let most = first * 2 + Duration::from_millis(5);
         assert!(
@@ -129,12 +137,13 @@ fn seed_001_favorites_and_following_are_fast_at_any_depth_and_after_a_mass_expir
             "{list}: {first:?} at first, {deep:?} at page 50"
         );
     }
-    look(EXTREME, &many, FOLLOWED, 500);
-    look(LIMIT, &some, FOLLOWED, 50);
-    look(EXTREME, &many, FEED, 500);
+    look(DEEP, &many, FOLLOWED, 500);
+    look(BOTH, &some, FOLLOWED, 50);
+    look(BOTH, &many, FEED, 500);
     for list in [LIKED, FOLLOWED] {
         for with in ["?lat=47.38&lng=8.54", "?sort=smart&lat=47.38&lng=8.54"] {
-            look(EXTREME, &many, &format!("{list}{with}"), 1);
+            let limits = if list == LIKED { BOTH } else { EXTREMES };
+            look(limits, &many, &format!("{list}{with}"), 1);
         }
     }
     println!("near me");
@@ -144,20 +153,16 @@ fn seed_001_favorites_and_following_are_fast_at_any_depth_and_after_a_mass_expir
         "?sort=distance",
         "?sort=smart",
     ] {
-        look(
-            EXTREME,
-            &many,
-            &format!("{FEED}{with}&lat=47.38&lng=8.54"),
-            1,
-        );
+        look(BOTH, &many, &format!("{FEED}{with}&lat=47.38&lng=8.54"), 1);
     }
     service.execute(bulk::EXPIRE_19_OF_20);
     println!("95 000 expired");
     for list in [LIKED, FOLLOWED] {
-        look(LIMIT, &some, list, 1);
-        look(EXTREME, &many, list, 1);
+        look(BOTH, &some, list, 1);
+        let limits = if list == LIKED { BOTH } else { EXTREMES };
+        look(limits, &many, list, 1);
     }
-    look(EXTREME, &many, LIKED, 50);
-    look(EXTREME, &many, FOLLOWED, 50);
+    look(BOTH, &many, LIKED, 50);
+    look(EXTREMES, &many, FOLLOWED, 50);
     assert!(slow.is_empty(), "{slow:#?}");
 }
