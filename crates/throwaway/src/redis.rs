@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{ThrowawayError, postgres::free_port, while_doing};
+use crate::{ThrowawayError, clock::Clock, postgres::free_port, while_doing};
 
 const START_TIME: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -21,6 +21,7 @@ pub struct Redis {
     port: u16,
     home: tempfile::TempDir,
     options: Vec<String>,
+    clock: Option<Clock>,
     child: Option<Child>,
 }
 
@@ -38,21 +39,42 @@ impl Redis {
     /// # Errors
     /// Redis is not installed or does not start.
     pub fn start_with(options: &[&str]) -> Result<Self, ThrowawayError> {
+        let mut server = Self::not_started()?;
+        server.options = options.iter().map(|option| (*option).to_owned()).collect();
+        server.start_somewhere()
+    }
+
+    /// An empty server whose clock of the day can be set while it runs.
+    ///
+    /// # Errors
+    /// Redis or a C compiler is not installed, or Redis does not start.
+    pub fn start_with_clock() -> Result<Self, ThrowawayError> {
+        let mut server = Self::not_started()?;
+        server.clock = Some(Clock::in_folder(server.home.path())?);
+        server.start_somewhere()
+    }
+
+    fn not_started() -> Result<Self, ThrowawayError> {
         let home = tempfile::Builder::new()
             .prefix("throwaway-redis-")
             .tempdir()
             .map_err(while_doing("make a folder for Redis"))?;
-        let mut server = Self {
+        Ok(Self {
             port: 0,
             home,
-            options: options.iter().map(|option| (*option).to_owned()).collect(),
+            options: Vec::new(),
+            clock: None,
             child: None,
-        };
+        })
+    }
+
+    fn start_somewhere(mut self) -> Result<Self, ThrowawayError> {
+        let server = &mut self;
         let mut tries = 0;
         loop {
             server.port = free_port()?;
             match server.launch() {
-                Ok(()) => return Ok(server),
+                Ok(()) => return Ok(self),
                 Err(ThrowawayError::Silent { .. }) if tries < PORT_TRIES => tries += 1,
                 Err(error) => return Err(error),
             }
@@ -67,6 +89,21 @@ impl Redis {
     /// Its URL.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// Sets its clock of the day so many seconds after (or before) the system's; nothing else
+    /// about it changes.
+    ///
+    /// # Errors
+    /// It was not started with a clock that can be set.
+    pub fn set_clock(&self, seconds: i64) -> Result<(), ThrowawayError> {
+        match &self.clock {
+            Some(clock) => clock.set(seconds),
+            None => Err(ThrowawayError::System {
+                doing: "set the clock of a server that was started without one",
+                source: std::io::ErrorKind::Unsupported.into(),
+            }),
+        }
     }
 
     /// Kills it as a crash would.
@@ -129,7 +166,11 @@ impl Redis {
         let log = self.home.path().join("log");
         let out = File::create(&log).map_err(while_doing("write the log of Redis"))?;
         let port = self.port.to_string();
-        let child = Command::new("redis-server")
+        let mut command = Command::new("redis-server");
+        if let Some(clock) = &self.clock {
+            clock.rule(&mut command);
+        }
+        let child = command
             .args(["--port", &port, "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no", "--dir"])
             .arg(self.home.path())
@@ -214,5 +255,25 @@ mod tests {
     fn two_servers_are_apart() {
         let (one, other) = (Redis::start().unwrap(), Redis::start().unwrap());
         assert_ne!(one.port(), other.port());
+    }
+
+    #[test]
+    fn its_clock_can_be_set_forwards_and_back() {
+        let mut server = Redis::start_with_clock().unwrap();
+        let time = |server: &Redis| -> i64 {
+            let answer = server.ask(&["TIME"]).unwrap();
+            answer.lines().nth(2).unwrap().trim().parse().unwrap()
+        };
+        let before = time(&server);
+        for step in [3600, -7200, 0] {
+            server.set_clock(step).unwrap();
+            let moved = time(&server) - before - step;
+            assert!((0..60).contains(&moved), "{moved}");
+        }
+        server.set_clock(3600).unwrap();
+        server.kill();
+        server.start_again().unwrap();
+        assert!(time(&server) - before >= 3600);
+        assert!(Redis::start().unwrap().set_clock(1).is_err());
     }
 }
