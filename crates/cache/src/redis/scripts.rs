@@ -54,8 +54,14 @@ local function now()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local function young(youth)
-  local born = redis.call('HGET', KEYS[1], 'born')
-  return not born or now() - born < tonumber(youth)
+  local born, at = redis.call('HGET', KEYS[1], 'born'), now()
+  if not born then return true end
+  -- The clock was set back: youth is measured anew, or it would last until then.
+  if at < tonumber(born) then
+    redis.call('HSET', KEYS[1], 'born', at)
+    born = at
+  end
+  return at - born < tonumber(youth)
 end
 local function marked()
   local at, found, all = now(), {}, redis.call('HGETALL', KEYS[1])

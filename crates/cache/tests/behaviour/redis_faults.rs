@@ -236,3 +236,28 @@ async fn a_server_that_has_forgotten_everything_is_given_nothing_until_all_have_
     tokio::time::sleep(MOMENT).await;
     assert_eq!(loads.read_tagged(&cache, "k", &PLAIN, ["t"]).await, 6);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_back_costs_seconds_of_distrust_and_not_an_hour() {
+    let server = Redis::start_with_clock().unwrap();
+    let cache = process(&server.url(), Mode::Strict).await;
+    until_ready(&cache).await;
+    server.set_clock(-3600).unwrap();
+    let started = Instant::now();
+    // Not trusted while it seems to have been born in the future, then as before.
+    let loads = Loads::default();
+    let hit = async {
+        loop {
+            let before = loads.count();
+            loads.read_tagged(&cache, "k", &PLAIN, ["t"]).await;
+            if loads.count() == before {
+                break;
+            }
+            tokio::time::sleep(MOMENT).await;
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(10), hit).await;
+    assert!(ended.is_ok(), "no hit in {:?}", started.elapsed());
+    let done = cache.write(["t"], |_| async { Ok::<_, Infallible>(5) });
+    assert_eq!(done.await.unwrap(), 5);
+}

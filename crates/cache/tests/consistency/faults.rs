@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     Disconnect,
     /// Some stamps gone, as if evicted.
     EvictStamps,
+    /// The clock of Redis set back by up to an hour, or forward by up to twenty seconds.
+    ClockStep,
     /// What processes tell each other arrives late for one of them (see `proxy`); all the time.
     LateMessages,
 }
@@ -46,6 +48,7 @@ pub(crate) fn inflict(
 ) -> usize {
     let mut random = StdRng::seed_from_u64(seed);
     let mut count = 0;
+    let mut clock = 0;
     loop {
         let wait = pause.mul_f64(random.random_range(0.5..1.5));
         if Instant::now() + wait >= until {
@@ -69,6 +72,12 @@ pub(crate) fn inflict(
                 server.ask(&["FLUSHALL"]).unwrap();
             }
             Fault::LateMessages => {}
+            Fault::ClockStep => {
+                clock += random
+                    .random_range(-3600..=20_i64)
+                    .max(random.random_range(-3600..=20));
+                server.set_clock(clock).unwrap();
+            }
             Fault::Evict => evict(server, &mut random, "*"),
             Fault::EvictStamps => evict(server, &mut random, "*:s:*"),
             Fault::Disconnect => {

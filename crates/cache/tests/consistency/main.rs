@@ -46,7 +46,10 @@ async fn over_redis(
     faults: &'static [Fault],
     fails: u32,
 ) -> Report {
-    let mut server = Redis::start().unwrap();
+    let mut server = match faults.contains(&Fault::ClockStep) {
+        true => Redis::start_with_clock().unwrap(),
+        false => Redis::start().unwrap(),
+    };
     let database = Arc::new(Database::new(plan.keys, Duration::from_millis(31)));
     let mut processes = Vec::new();
     let late = LateMessages::before(server.port(), plan.seed);
@@ -93,6 +96,15 @@ async fn one_process_without_redis_is_strict() {
 async fn strict_holds_while_redis_is_killed_frozen_flushed_and_cut_off() {
     let plan = Plan::new(seed(), seconds(15));
     let report = over_redis(|one| one, Mode::Strict, &plan, &Fault::ALL, 20).await;
+    assert!(report.is_clean(), "{report}");
+    assert!(report.reads > 5_000 && report.writes > 20, "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strict_holds_while_the_clock_of_redis_is_set_forward_and_back() {
+    let plan = Plan::new(seed(), seconds(8));
+    let faults = &[Fault::ClockStep, Fault::Disconnect];
+    let report = over_redis(|one| one, Mode::Strict, &plan, faults, 20).await;
     assert!(report.is_clean(), "{report}");
     assert!(report.reads > 5_000 && report.writes > 20, "{report}");
 }
