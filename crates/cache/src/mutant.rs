@@ -4,6 +4,7 @@
 /// A cache with one of its safeguards taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[cfg_attr(not(feature = "mutants"), allow(unreachable_pub))]
 pub enum Mutant {
     /// A load is stored whatever happened since it began.
     FillWithoutComparing,

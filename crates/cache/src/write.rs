@@ -7,6 +7,7 @@ use std::{
 };
 
 use tokio::time::{sleep, timeout};
+use tracing::Instrument as _;
 
 use crate::{
     Cache, Mode, NotTold, WriteError,
@@ -60,7 +61,9 @@ impl Cache {
     {
         let names: Vec<_> = tags.into_iter().map(|tag| of_tag(tag.as_ref())).collect();
         let inner = Arc::clone(&self.0);
-        let running = tokio::spawn(async move { inner.run_write(names, transaction).await });
+        let writing = async move { inner.run_write(names, transaction).await };
+        // What the transaction runs belongs to the request that asked for it.
+        let running = tokio::spawn(writing.in_current_span());
         running.await.unwrap_or(Err(WriteError::Aborted))
     }
 

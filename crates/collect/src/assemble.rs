@@ -87,6 +87,7 @@ pub(crate) fn assemble(
                     .collect(),
                 cache_dropped: part.cache_dropped.saturating_add(dropped.cache),
                 rows_answered: None,
+                attributes: Vec::new(),
                 source: Source::Otlp,
             }
         });

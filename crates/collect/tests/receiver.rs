@@ -900,6 +900,7 @@ async fn what_the_sink_of_a_service_sends_arrives_as_it_was() {
         ],
         cache_dropped: 1,
         rows_answered: None,
+        attributes: Vec::new(),
         source: Source::Otlp,
     };
     let sink = otlp::OtlpSink::start(otlp::OtlpOptions::new(receiver.endpoint(), "test")).unwrap();

@@ -372,6 +372,7 @@ fn request_of_20() -> Request {
         cache: Vec::new(),
         cache_dropped: 0,
         rows_answered: None,
+        attributes: Vec::new(),
         source: Source::Layer,
     }
 }

@@ -25,8 +25,8 @@ use prost::Message;
 use speedwell_sql::{Dialect, shape};
 
 use crate::{
-    CacheAction, CacheOperation, Fingerprint, Observation, Request, Sink, Site, SpanId, Statement,
-    showable_text,
+    Attribute, AttributeValue, CacheAction, CacheOperation, Fingerprint, Observation, Request,
+    Sink, Site, SpanId, Statement, showable_text,
 };
 
 /// Where to send spans, and how often.
@@ -397,6 +397,10 @@ impl Sender {
             text("db.query.text", &query),
             text("db.query.summary", &summary),
         ];
+        attributes.push(real(
+            "db.duration_ms",
+            statement.duration.as_micros() as f64 / 1e3,
+        ));
         if let Some(rows) = statement.rows_returned {
             attributes.push(number("db.response.returned_rows", rows));
         }
@@ -506,7 +510,13 @@ fn server_span(request: &Request) -> Span {
         let (hits, misses) = request.cache_hits_and_misses();
         attributes.push(number("cache.hits", hits));
         attributes.push(number("cache.misses", misses));
+        attributes.push(flag("cache_hit", misses == 0));
     }
+    let kept = request.statements.len() as u64;
+    attributes.push(number("db.query_count", kept + request.statements_dropped));
+    let total = request.database_time().as_micros() as f64 / 1e3;
+    attributes.push(real("db.total_ms", total));
+    attributes.extend(request.attributes.iter().map(own));
     Span {
         trace_id: request.trace_id.0.to_vec(),
         span_id: request.span_id.0.to_vec(),
@@ -579,6 +589,25 @@ fn number(key: &str, value: u64) -> KeyValue {
         key,
         Value::IntValue(i64::try_from(value).unwrap_or(i64::MAX)),
     )
+}
+
+fn flag(key: &str, value: bool) -> KeyValue {
+    attribute(key, Value::BoolValue(value))
+}
+
+fn real(key: &str, value: f64) -> KeyValue {
+    attribute(key, Value::DoubleValue(value))
+}
+
+/// What the service says of its own.
+fn own(said: &Attribute) -> KeyValue {
+    let value = match &said.value {
+        AttributeValue::Flag(value) => Value::BoolValue(*value),
+        AttributeValue::Number(value) => Value::IntValue(*value),
+        AttributeValue::Real(value) => Value::DoubleValue(*value),
+        AttributeValue::Text(value) => Value::StringValue(value.to_string()),
+    };
+    attribute(said.name, value)
 }
 
 fn attribute(key: &str, value: Value) -> KeyValue {

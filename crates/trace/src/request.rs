@@ -65,8 +65,32 @@ pub struct Request {
     /// Rows that the answer shows: elements of arrays in its JSON, at any depth. Unknown to most
     /// sources; the audit fills it in from the answer that it got.
     pub rows_answered: Option<u64>,
+    /// What the service itself says about it, in the order in which it was said.
+    pub attributes: Vec<Attribute>,
     /// Who saw it.
     pub source: Source,
+}
+
+/// What a service says about a request of its own: see [`ATTRIBUTE`](crate::ATTRIBUTE).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attribute {
+    /// Name of the field.
+    pub name: &'static str,
+    /// Its value.
+    pub value: AttributeValue,
+}
+
+/// The value of an [`Attribute`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum AttributeValue {
+    /// Yes or no.
+    Flag(bool),
+    /// A whole number.
+    Number(i64),
+    /// A number.
+    Real(f64),
+    /// A text.
+    Text(Arc<str>),
 }
 
 /// One execution of SQL inside a request.

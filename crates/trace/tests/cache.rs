@@ -14,8 +14,9 @@ use std::{
 
 use proptest::prelude::*;
 use speedwell_trace::{
-    CacheAction, CacheChange, CacheOperation, ChangeOutcome, Counters, Detectors, FindingKind,
-    LogSink, Observation, Options, Proof, ReadOutcome, Request, Sink, Thresholds, request_span,
+    ATTRIBUTE, AttributeValue, CacheAction, CacheChange, CacheOperation, ChangeOutcome, Counters,
+    Detectors, FindingKind, LogSink, Observation, Options, Proof, ReadOutcome, Request, Sink,
+    Thresholds, request_span,
 };
 use support::{Made, request as made};
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt};
@@ -182,6 +183,31 @@ fn events_that_say_half_of_it_and_events_outside_a_request_are_left_out() {
     let (request, _) = only("GET /half");
     assert_eq!(request.cache.len(), 1, "{request:#?}");
     assert_eq!(request.cache[0].operation(), "clear");
+}
+
+#[test]
+fn what_a_service_says_becomes_an_attribute_of_the_request_around() {
+    LazyLock::force(&WORLD);
+    tracing::trace!(target: ATTRIBUTE, lost = true);
+    request_span("GET", "/said", None, None).in_scope(|| {
+        tracing::trace!(target: ATTRIBUTE, view_incremented = false, listing_id = 7_i64, "not this");
+        let token = "abcdefgh";
+        tracing::trace!(target: ATTRIBUTE, view_incremented = true, share_token = token);
+    });
+    let (request, _) = only("GET /said");
+    let said: Vec<_> = request
+        .attributes
+        .iter()
+        .map(|one| (one.name, one.value.clone()))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ("listing_id", AttributeValue::Number(7)),
+            ("view_incremented", AttributeValue::Flag(true)),
+            ("share_token", AttributeValue::Text("abcdefgh".into())),
+        ]
+    );
 }
 
 #[test]

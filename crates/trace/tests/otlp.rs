@@ -24,8 +24,8 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 use speedwell_trace::{
-    CacheAction, CacheChange, CacheOperation, ChangeOutcome, Observation, ReadOutcome, Request,
-    Sink, Site, SpanId, Statement,
+    Attribute, AttributeValue, CacheAction, CacheChange, CacheOperation, ChangeOutcome,
+    Observation, ReadOutcome, Request, Sink, Site, SpanId, Statement,
     otlp::{OtlpOptions, OtlpSink},
 };
 use support::{request, statement};
@@ -227,6 +227,10 @@ fn a_use_of_the_cache_becomes_a_span_of_its_own_and_the_request_counts_them() {
         }),
     ];
     made.cache_dropped = 5;
+    made.attributes = vec![Attribute {
+        name: "view_incremented",
+        value: AttributeValue::Flag(true),
+    }];
     give(&sink, &Arc::new(made));
     assert!(sink.flush(Duration::from_secs(10)));
     let message = received.recv_timeout(Duration::from_secs(10)).unwrap();
@@ -237,6 +241,12 @@ fn a_use_of_the_cache_becomes_a_span_of_its_own_and_the_request_counts_them() {
         ["cache.hits", "cache.misses", "speedwell.cache_dropped"].map(|key| integer(root, key)),
         [Some(0), Some(1), Some(5)]
     );
+    let flags = ["cache_hit", "view_incremented"].map(|key| value(&root.attributes, key));
+    assert_eq!(
+        flags,
+        [Some(Value::BoolValue(false)), Some(Value::BoolValue(true))]
+    );
+    assert_eq!(integer(root, "db.query_count"), Some(0));
     assert_eq!(read.name, "cache read");
     assert_eq!(read.parent_span_id, root.span_id);
     assert_eq!(

@@ -70,8 +70,17 @@ pub struct Config {
     /// `LOGIN_ATTEMPTS_PER_ACCOUNT`, `LOGIN_ATTEMPTS_PER_ADDRESS`: failed sign-ins in a
     /// quarter of an hour; 10 and 100 unless told otherwise, 0 is no limit.
     pub login_limits: LoginLimits,
-    /// `SLOW_STATEMENT_MS`: a statement that takes longer is logged; 100 ms unless told otherwise.
-    pub slow_statement: Duration,
+    /// `SLOW_STATEMENT_MS`: a statement that takes longer is logged; 100 ms unless told otherwise,
+    /// by the environment or by the service.
+    pub slow_statement: Option<Duration>,
+    /// `REDIS_URL`: where processes of one service share their cache; without it, each has its own.
+    pub redis: Option<Secret>,
+    /// `TRACE_SAMPLE`: the share of requests whose statements are looked at, from 0 to 1; 1 unless
+    /// told otherwise.
+    pub trace_sample: f64,
+    /// `TRUST_USER_HEADER`: whether `X-User-Id` says who is calling. Anybody can write it: for
+    /// development only.
+    pub trust_user_header: bool,
 }
 
 /// A variable of the environment that cannot be used.
@@ -134,9 +143,11 @@ impl Config {
             ),
             trusted_proxies: TrustedProxies::from_lookup(get)?,
             login_limits: LoginLimits::from_lookup(get)?,
-            slow_statement: Duration::from_millis(
-                number("SLOW_STATEMENT_MS", get("SLOW_STATEMENT_MS"), 1..=600_000)?.unwrap_or(100),
-            ),
+            slow_statement: number("SLOW_STATEMENT_MS", get("SLOW_STATEMENT_MS"), 1..=600_000)?
+                .map(Duration::from_millis),
+            redis: redis_url(get("REDIS_URL"))?,
+            trace_sample: share("TRACE_SAMPLE", get("TRACE_SAMPLE"))?.unwrap_or(1.0),
+            trust_user_header: flag("TRUST_USER_HEADER", get("TRUST_USER_HEADER"))?,
         })
     }
 }
@@ -185,6 +196,46 @@ pub(crate) fn number(
                 range.start(),
                 range.end()
             ),
+        }),
+    }
+}
+
+fn redis_url(value: Option<String>) -> Result<Option<Secret>, ConfigError> {
+    let Some(url) = value else { return Ok(None) };
+    // Whether the rest of it is right is for the client to say; it may hold a password.
+    if !["redis://", "rediss://", "unix://"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme))
+    {
+        return Err(ConfigError {
+            variable: "REDIS_URL",
+            problem: "it is not the URL of a Redis server".to_owned(),
+            remedy: "write it like redis://host:6379/0".to_owned(),
+        });
+    }
+    Ok(Some(Secret(url)))
+}
+
+fn share(variable: &'static str, value: Option<String>) -> Result<Option<f64>, ConfigError> {
+    let Some(text) = value else { return Ok(None) };
+    match text.trim().parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(Some(share)),
+        _ => Err(ConfigError {
+            variable,
+            problem: format!("`{text}` is not a share"),
+            remedy: "give a number from 0 to 1".to_owned(),
+        }),
+    }
+}
+
+pub(crate) fn flag(variable: &'static str, value: Option<String>) -> Result<bool, ConfigError> {
+    match value.as_deref().map(str::trim) {
+        None | Some("false" | "0") => Ok(false),
+        Some("true" | "1") => Ok(true),
+        Some(text) => Err(ConfigError {
+            variable,
+            problem: format!("`{text}` is neither true nor false"),
+            remedy: "write true or false".to_owned(),
         }),
     }
 }
@@ -364,6 +415,9 @@ mod tests {
             (&[("JWT_SECRET", "short")][..], "JWT_SECRET"),
             (&[("LOG_FORMAT", "xml")][..], "LOG_FORMAT"),
             (&[("DATABASE_CONNECTIONS", "0")][..], "DATABASE_CONNECTIONS"),
+            (&[("REDIS_URL", "hunter2@host")][..], "REDIS_URL"),
+            (&[("TRACE_SAMPLE", "1.5")][..], "TRACE_SAMPLE"),
+            (&[("TRUST_USER_HEADER", "maybe")][..], "TRUST_USER_HEADER"),
         ] {
             let pairs: &'static [_] = Box::leak(pairs.to_vec().into_boxed_slice());
             let error = with(pairs).unwrap_err();

@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod breaker;
+pub mod cache;
 pub mod clock;
 pub mod config;
 pub mod cursor;
@@ -15,7 +16,7 @@ pub mod limiter;
 pub mod login;
 pub mod metrics;
 pub mod multipart;
-mod observe;
+pub mod observe;
 pub mod openapi;
 pub mod page;
 pub mod password;

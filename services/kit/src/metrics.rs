@@ -21,7 +21,20 @@ use crate::{database::Database, problem::Problem};
 
 /// Counts requests and shows pools. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Metrics(Arc<Families>);
+pub struct Metrics {
+    families: Arc<Families>,
+    others: Vec<Other>,
+}
+
+/// Writes metrics of its own in the text form, without an end mark.
+#[derive(Clone)]
+struct Other(Arc<dyn Fn() -> String + Send + Sync>);
+
+impl std::fmt::Debug for Other {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Other")
+    }
+}
 
 #[derive(Debug)]
 struct Families {
@@ -93,25 +106,36 @@ impl Metrics {
                     pool.waits,
                 );
         }
-        Self(Arc::new(Families {
+        let families = Arc::new(Families {
             registry,
             requests,
             durations,
             pool_size,
             pool_idle,
-        }))
+        });
+        Self {
+            families,
+            others: Vec::new(),
+        }
+    }
+
+    /// With what `other` writes: whole families in the text form of Prometheus.
+    #[must_use]
+    pub fn also(mut self, other: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        self.others.push(Other(Arc::new(other)));
+        self
     }
 
     /// Counts one request. `route` is a template, so that there are as many as routes.
     pub fn answered(&self, route: &str, status: StatusCode, took: Duration) {
         let route = route.to_owned();
-        self.0
+        self.families
             .durations
             .get_or_create(&OfRoute {
                 route: route.clone(),
             })
             .observe(took.as_secs_f64());
-        self.0
+        self.families
             .requests
             .get_or_create(&Answered {
                 route,
@@ -124,20 +148,59 @@ impl Metrics {
     pub fn answer(&self, database: &Database) -> Response {
         for pool in database.pools() {
             let label = OfPool { pool: pool.name };
-            self.0
+            self.families
                 .pool_size
                 .get_or_create(&label)
                 .set(i64::from(pool.size));
-            self.0
+            self.families
                 .pool_idle
                 .get_or_create(&label)
                 .set(i64::try_from(pool.idle).unwrap_or(i64::MAX));
         }
         let mut text = String::new();
-        if encode(&mut text, &self.0.registry).is_err() {
+        if encode(&mut text, &self.families.registry).is_err() {
             return Problem::internal().into_response();
+        }
+        let end = text.len() - text.strip_suffix(END).map_or(0, |_| END.len());
+        for Other(other) in &self.others {
+            text.insert_str(end, &open_metrics(&other()));
         }
         let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
         ([(header::CONTENT_TYPE, kind)], text).into_response()
+    }
+}
+
+/// How the text form of OpenMetrics ends.
+const END: &str = "# EOF\n";
+
+/// In OpenMetrics a counter is named without the `_total` of its samples.
+fn open_metrics(prometheus: &str) -> String {
+    let mut text = String::with_capacity(prometheus.len());
+    for line in prometheus.lines() {
+        match line
+            .strip_prefix("# ")
+            .and_then(|about| about.split_once("_total "))
+        {
+            Some((name, rest)) if !name.contains('"') && name.split(' ').count() == 2 => {
+                text += &format!("# {name} {rest}");
+            }
+            _ => text += line,
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_lose_their_ending_where_they_are_described_and_keep_it_where_they_count() {
+        let text = "# HELP a_total How often, in _total of all.\n# TYPE a_total counter\na_total{x=\"1\"} 3\n";
+        assert_eq!(
+            open_metrics(text),
+            "# HELP a How often, in _total of all.\n# TYPE a counter\na_total{x=\"1\"} 3\n"
+        );
     }
 }

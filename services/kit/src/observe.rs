@@ -1,6 +1,6 @@
 //! What happens around every request: an id, a span, counters, a log line.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -13,12 +13,17 @@ use uuid::Uuid;
 
 use crate::{metrics::Metrics, routes::template};
 
+/// What the request is called in the log and in the header `x-request-id` of its answer; an
+/// extension of every request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestId(pub Arc<str>);
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The outermost layer: everything inside it happens in the request's span.
 pub(crate) async fn observe(
     State(metrics): State<Metrics>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let started = Instant::now();
@@ -28,6 +33,9 @@ pub(crate) async fn observe(
     let template = template.as_deref().unwrap_or("(no route)").to_owned();
     let id = request_id(request.headers());
     let span = request_span(&request, &template);
+    request
+        .extensions_mut()
+        .insert(RequestId(id.as_str().into()));
 
     let mut response = next.run(request).instrument(span.clone()).await;
 

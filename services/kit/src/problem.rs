@@ -3,13 +3,16 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use axum::{
+    body::Body,
+    extract::{Request, State},
     http::{HeaderValue, StatusCode, header},
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::database::is_busy;
+use crate::{database::is_busy, observe::RequestId};
 
 /// Which field of the input is wrong, and how.
 pub type Fields = BTreeMap<String, String>;
@@ -28,8 +31,9 @@ pub struct Problem {
     more: BTreeMap<&'static str, Value>,
 }
 
-/// What a [`Problem`] looks like on the wire.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+/// What a [`Problem`] looks like on the wire. Every such answer has it among its extensions, for a
+/// service that words its problems otherwise.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct ProblemBody {
     /// Always `about:blank`: the status says the kind.
     #[serde(rename = "type")]
@@ -47,6 +51,25 @@ pub struct ProblemBody {
     /// What a route adds (RFC 9457, 3.2), such as `current`.
     #[serde(flatten)]
     pub more: BTreeMap<&'static str, Value>,
+}
+
+/// How a service words its problems otherwise: from the problem and the id of the request to a
+/// status and a body. Headers stay as they are.
+pub type Reword = fn(&ProblemBody, &str) -> (StatusCode, Value);
+
+/// Answers problems in the words of the service.
+pub(crate) async fn reword(State(words): State<Reword>, request: Request, next: Next) -> Response {
+    let id = request.extensions().get::<RequestId>().cloned();
+    let mut response = next.run(request).await;
+    let Some(body) = response.extensions_mut().remove::<ProblemBody>() else {
+        return response;
+    };
+    let id = id.as_ref().map_or("", |RequestId(id)| id);
+    let (status, body) = words(&body, id);
+    *response.status_mut() = status;
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+    *response.body_mut() = Body::from(body.to_string());
+    response
 }
 
 /// How long a client should wait before it tries again when the database is busy.
@@ -79,6 +102,14 @@ impl Problem {
         Self {
             fields,
             ..Self::new(StatusCode::BAD_REQUEST, "invalid", detail)
+        }
+    }
+
+    /// 400: an input names something that does not exist.
+    pub fn unknown(field: &str, message: impl Into<String>) -> Self {
+        Self {
+            error: "unknown",
+            ..Self::invalid(field, message)
         }
     }
 
@@ -191,7 +222,8 @@ impl IntoResponse for Problem {
             fields: self.fields,
             more: self.more,
         };
-        let mut response = (self.status, axum::Json(body)).into_response();
+        let mut response = (self.status, axum::Json(&body)).into_response();
+        response.extensions_mut().insert(body);
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
@@ -215,7 +247,14 @@ impl IntoResponse for Problem {
 impl From<sqlx::Error> for Problem {
     /// A busy database is worth another try; every other failure is ours and goes to the log.
     fn from(error: sqlx::Error) -> Self {
-        if is_busy(&error) {
+        Self::from(&error)
+    }
+}
+
+impl From<&sqlx::Error> for Problem {
+    /// The same for an error that several requests share.
+    fn from(error: &sqlx::Error) -> Self {
+        if is_busy(error) {
             tracing::warn!(%error, "the database is busy");
             return Self::unavailable("the database is busy, try again", BUSY_RETRY);
         }

@@ -1,4 +1,5 @@
-//! The API's paths: one registration serves `/api/v1/x/`, `/api/v1/x`, `/api/x/` and `/api/x`.
+//! The API's paths: one registration serves `/api/v1/x/`, `/api/v1/x`, `/api/x/` and `/api/x`, or
+//! another short form in the place of `/api`.
 
 use std::{any::Any, convert::Infallible, time::Duration};
 
@@ -15,36 +16,49 @@ use crate::{etag, problem::Problem};
 
 /// Collects the paths of an API.
 #[derive(Debug)]
-pub struct ApiRoutes<S>(Router<S>);
+pub struct ApiRoutes<S> {
+    router: Router<S>,
+    prefixes: [&'static str; 2],
+}
+
+/// What the paths of an API are called by.
+const LONG: &str = "/api/v1";
 
 /// Longer bodies are refused; what needs more (pictures) says so at its route.
 const BODY_LIMIT: usize = 256 * 1024;
 
 impl<S: Clone + Send + Sync + 'static> Default for ApiRoutes<S> {
     fn default() -> Self {
-        Self(Router::new())
+        Self::under("/api")
     }
 }
 
 impl<S: Clone + Send + Sync + 'static> ApiRoutes<S> {
+    /// Paths under `/api/v1` and under another form of it, `/api` or `/v1`.
+    pub fn under(short: &'static str) -> Self {
+        Self {
+            router: Router::new(),
+            prefixes: [LONG, short],
+        }
+    }
+
     /// Adds a path, written with its slashes: `/flyers/{id}/`.
     #[must_use]
     pub fn route(self, path: &str, methods: MethodRouter<S, Infallible>) -> Self {
         let bare = path.trim_end_matches('/');
-        let router = ["/api/v1", "/api"]
-            .into_iter()
-            .fold(self.0, |router, prefix| {
-                router
-                    .route(&format!("{prefix}{bare}/"), methods.clone())
-                    .route(&format!("{prefix}{bare}"), methods.clone())
-            });
-        Self(router)
+        let Self { router, prefixes } = self;
+        let router = prefixes.into_iter().fold(router, |router, prefix| {
+            router
+                .route(&format!("{prefix}{bare}/"), methods.clone())
+                .route(&format!("{prefix}{bare}"), methods.clone())
+        });
+        Self { router, prefixes }
     }
 
     /// The router, with what every API route does: a time limit, panics and unknown
     /// paths answered as problems, ETags, compression.
     pub fn finish(self, state: S, request_timeout: Duration) -> Router {
-        self.0
+        self.router
             .fallback(|| async { Problem::not_found("there is no such path") })
             .with_state(state)
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
@@ -62,8 +76,11 @@ pub(crate) fn template(matched: &MatchedPath) -> String {
     if path.is_empty() {
         return "/".to_owned();
     }
-    match path.strip_prefix("/api") {
-        Some(rest) => format!("/api/v1{}/", rest.strip_prefix("/v1").unwrap_or(rest)),
+    let rest = ["/api/v1", "/api", "/v1"]
+        .into_iter()
+        .find_map(|prefix| path.strip_prefix(prefix));
+    match rest {
+        Some(rest) => format!("{LONG}{rest}/"),
         None => path.to_owned(),
     }
 }

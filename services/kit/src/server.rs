@@ -15,8 +15,12 @@ use tokio::{net::TcpListener, signal::unix, sync::watch};
 use utoipa::openapi::OpenApi;
 
 use crate::{
-    config::Config, database::Database, drain::drain_unread, metrics::Metrics, observe::observe,
-    problem::Problem,
+    config::Config,
+    database::Database,
+    drain::drain_unread,
+    metrics::Metrics,
+    observe::observe,
+    problem::{Problem, Reword, reword},
 };
 
 /// The service cannot start or was torn down.
@@ -47,14 +51,24 @@ struct Own {
 
 /// An API with the pages that every service has, each request observed.
 pub fn complete(api: Router, database: &Database, openapi: &OpenApi) -> Router {
-    let metrics = Metrics::new(database);
+    complete_with(api, database, openapi, Metrics::new(database), None)
+}
+
+/// Like [`complete`], with metrics that show more ([`Metrics::also`]) and problems in other words.
+pub fn complete_with(
+    api: Router,
+    database: &Database,
+    openapi: &OpenApi,
+    metrics: Metrics,
+    words: Option<Reword>,
+) -> Router {
     let openapi = openapi.to_json().unwrap_or_else(|_| "{}".to_owned()).into();
     let own = Own {
         database: database.clone(),
         metrics: metrics.clone(),
         openapi,
     };
-    Router::new()
+    let app = Router::new()
         .route(
             "/health",
             get(|| async { Json(serde_json::json!({ "status": "ok" })) }),
@@ -68,8 +82,12 @@ pub fn complete(api: Router, database: &Database, openapi: &OpenApi) -> Router {
         .route("/docs", get(|| async { Html(include_str!("docs.html")) }))
         .with_state(own)
         .merge(api)
-        .layer(map_response(explain_method))
-        .layer(from_fn_with_state(metrics, observe))
+        .layer(map_response(explain_method));
+    let app = match words {
+        Some(words) => app.layer(from_fn_with_state(words, reword)),
+        None => app,
+    };
+    app.layer(from_fn_with_state(metrics, observe))
         .layer(from_fn(drain_unread))
 }
 
@@ -131,6 +149,21 @@ pub async fn serve(
     database: Database,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
+    serve_then(listener, app, database, stop, async {}).await
+}
+
+/// Like [`serve`], and does something `last` when all requests have ended, before the database is
+/// closed.
+///
+/// # Errors
+/// The listener broke.
+pub async fn serve_then(
+    listener: TcpListener,
+    app: Router,
+    database: Database,
+    stop: impl Future<Output = ()> + Send + 'static,
+    last: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
     let (told, mut hear) = watch::channel(false);
     let listener = listener.tap_io(|stream| {
         // An answer is written at once; waiting to fill a packet only delays it.
@@ -156,6 +189,7 @@ pub async fn serve(
             }
         } => tracing::warn!(grace_s = GRACE.as_secs(), "some requests did not end in time"),
     }
+    last.await;
     database.close().await;
     tracing::info!("stopped");
     Ok(())

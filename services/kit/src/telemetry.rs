@@ -2,17 +2,20 @@
 
 use std::{io::IsTerminal as _, sync::Arc, time::Duration};
 
-use speedwell_trace::{LogSink, Options, Sink, otlp::OtlpSink};
+use speedwell_trace::{Dialect, LogSink, Options, Sink, otlp::OtlpSink};
 use tracing_subscriber::{
     EnvFilter, Layer as _, Registry, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
-use crate::config::{Config, ConfigError, LogFormat};
+use crate::config::{Config, ConfigError, DatabaseUrl, LogFormat};
 
 /// Telemetry that runs. Keep it until the end and [`finish`](Telemetry::finish) it.
 pub struct Telemetry {
     otlp: Option<Arc<OtlpSink>>,
 }
+
+/// Five times what an answer may take, less than what anybody waits for gladly.
+const SLOW_STATEMENT: Duration = Duration::from_millis(100);
 
 /// What is still to be sent to the collector at the end gets this long.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -24,6 +27,14 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// # Errors
 /// `RUST_LOG` cannot be read, or logging was started before.
 pub fn start(config: &Config) -> Result<Telemetry, ConfigError> {
+    start_with(config, Vec::new())
+}
+
+/// Like [`start`], and tells these of each request as well.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with(config: &Config, sinks: Vec<Arc<dyn Sink>>) -> Result<Telemetry, ConfigError> {
     let filter = EnvFilter::try_new(&config.log_filter).map_err(|error| ConfigError {
         variable: "RUST_LOG",
         problem: error.to_string(),
@@ -37,13 +48,15 @@ pub fn start(config: &Config) -> Result<Telemetry, ConfigError> {
         LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
     };
     let otlp = OtlpSink::from_env().map(Arc::new);
-    let mut sinks: Vec<Arc<dyn Sink>> = vec![Arc::new(LogSink::new().slow(config.slow_statement))];
+    let mut sinks = sinks;
+    let slow = config.slow_statement.unwrap_or(SLOW_STATEMENT);
+    sinks.push(Arc::new(LogSink::new().slow(slow)));
     if let Some(otlp) = &otlp {
         sinks.push(Arc::clone(otlp) as Arc<dyn Sink>);
     }
     Registry::default()
         .with(lines)
-        .with(speedwell_trace::layer(Options::new(), sinks))
+        .with(speedwell_trace::layer(options(config), sinks))
         .try_init()
         .map_err(|error| ConfigError {
             variable: "RUST_LOG",
@@ -51,6 +64,14 @@ pub fn start(config: &Config) -> Result<Telemetry, ConfigError> {
             remedy: "start logging once per process".to_owned(),
         })?;
     Ok(Telemetry { otlp })
+}
+
+fn options(config: &Config) -> Options {
+    let dialect = match config.database {
+        DatabaseUrl::Sqlite(_) => Dialect::Sqlite,
+        DatabaseUrl::Postgres(_) => Dialect::Postgres,
+    };
+    Options::new().sample(config.trace_sample).dialect(dialect)
 }
 
 impl Telemetry {

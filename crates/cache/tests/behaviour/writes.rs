@@ -99,3 +99,22 @@ async fn tags_that_are_known_only_in_the_transaction_count_as_well() {
     cache.write(["listing:7"], transaction).await.unwrap();
     assert_eq!(loads.read_tagged(&cache, "k", &PLAIN, ["owner:9"]).await, 2);
 }
+
+#[tokio::test]
+async fn a_load_and_a_write_happen_in_the_span_of_who_asked() {
+    let _default = tracing::subscriber::set_default(tracing_subscriber::registry());
+    let cache = local().await;
+    let span = tracing::info_span!("request");
+    let expected = span.id();
+    assert!(expected.is_some());
+    let asked = async {
+        let seen =
+            || async { Ok::<_, Infallible>(tracing::Span::current().id().map(|id| id.into_u64())) };
+        let load = cache.get_or_load("k", &PLAIN, NO_TAGS, seen);
+        let write = cache.write(["t"], move |_| seen());
+        (*load.await.unwrap(), write.await.unwrap())
+    };
+    let (load, write) = tracing::Instrument::instrument(asked, span).await;
+    let expected = expected.map(|id| id.into_u64());
+    assert_eq!((load, write), (expected, expected));
+}

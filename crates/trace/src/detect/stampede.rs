@@ -213,6 +213,7 @@ mod tests {
             }],
             cache_dropped: 0,
             rows_answered: None,
+            attributes: Vec::new(),
             source: Source::Layer,
         }
     }

@@ -14,7 +14,8 @@ use tracing::{Metadata, callsite::Identifier};
 
 use super::fields::{DatabaseFields, RequestFields};
 use crate::{
-    CacheAction, CacheOperation, Request, Route, Site, Source, SpanId, Statement, TraceId, Values,
+    Attribute, CacheAction, CacheOperation, Request, Route, Site, Source, SpanId, Statement,
+    TraceId, Values,
 };
 
 /// What the layer hangs on every span of interest.
@@ -129,6 +130,7 @@ struct Seen {
     dropped: u64,
     cache: Vec<SeenOperation>,
     cache_dropped: u64,
+    attributes: Vec<Attribute>,
 }
 
 /// One use of the cache, as cheaply as it can be kept while the request runs.
@@ -218,6 +220,15 @@ impl Active {
         seen.cache.push(operation);
     }
 
+    /// Keeps what the service says; the last value of a name.
+    pub(super) fn say(&self, attributes: Vec<Attribute>) {
+        let mut seen = lock(&self.seen);
+        for attribute in attributes {
+            seen.attributes.retain(|known| known.name != attribute.name);
+            seen.attributes.push(attribute);
+        }
+    }
+
     /// When it began.
     pub(super) fn began(&self) -> Instant {
         self.at
@@ -279,6 +290,7 @@ impl Active {
             cache,
             cache_dropped: seen.cache_dropped,
             rows_answered: fields.rows_answered,
+            attributes: seen.attributes,
             source: Source::Layer,
         })
     }

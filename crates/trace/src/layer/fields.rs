@@ -7,7 +7,10 @@ use speedwell_sql::{Dialect, Digest, Memo};
 use tracing::field::{Field, Visit};
 
 use super::span::without_query;
-use crate::{CacheAction, CacheChange, ChangeOutcome, ReadOutcome, SpanId, TraceId};
+use crate::{
+    Attribute, AttributeValue, CacheAction, CacheChange, ChangeOutcome, ReadOutcome, SpanId,
+    TraceId,
+};
 
 /// One `sqlx::query` event.
 pub(super) struct DriverEvent<'memo> {
@@ -233,6 +236,47 @@ impl Visit for RequestFields {
         if is_request_field(field.name()) {
             self.text(field.name(), plain(&format!("{value:?}")));
         }
+    }
+}
+
+/// What a service says about a request, as it says it.
+#[derive(Default)]
+pub(super) struct Said(pub(super) Vec<Attribute>);
+
+impl Said {
+    fn push(&mut self, field: &Field, value: AttributeValue) {
+        // A message belongs in a log.
+        if field.name() != "message" {
+            let name = field.name();
+            self.0.push(Attribute { name, value });
+        }
+    }
+}
+
+impl Visit for Said {
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.push(field, AttributeValue::Flag(value));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.push(field, AttributeValue::Number(value));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        let value = i64::try_from(value).unwrap_or(i64::MAX);
+        self.push(field, AttributeValue::Number(value));
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.push(field, AttributeValue::Real(value));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.push(field, AttributeValue::Text(value.into()));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.push(field, AttributeValue::Text(format!("{value:?}").into()));
     }
 }
 

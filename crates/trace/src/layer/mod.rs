@@ -29,7 +29,7 @@ use tracing_subscriber::{
 pub(crate) use self::span::recording_span;
 use self::{
     active::{Active, DatabaseSpan, Frame, Node, Role, SeenOperation, SeenStatement, Sites, lock},
-    fields::{CacheEvent, DatabaseFields, DriverEvent, RequestFields, TEXT_FIELDS},
+    fields::{CacheEvent, DatabaseFields, DriverEvent, RequestFields, Said, TEXT_FIELDS},
 };
 pub use self::{
     counters::{Counters, Counts},
@@ -133,11 +133,22 @@ where
 /// Target of the event that sqlx sends at the end of every statement.
 const DRIVER_TARGET: &str = "sqlx::query";
 
+/// Target of events whose fields become attributes of the request in which they are sent: in its
+/// [`Request`] and in the span that goes to a collector. Of one name, the last value counts.
+///
+/// ```
+/// # let hit = true;
+/// tracing::trace!(target: speedwell_trace::ATTRIBUTE, view_incremented = true, cached = hit);
+/// ```
+///
+/// Logs need not show them: the target is not that of any module.
+pub const ATTRIBUTE: &str = "speedwell::attribute";
+
 /// Target of the event that the cache sends at the end of every use.
 const CACHE_TARGET: &str = "speedwell::cache";
 
 fn is_wanted(metadata: &Metadata<'_>) -> bool {
-    if matches!(metadata.target(), DRIVER_TARGET | CACHE_TARGET) {
+    if matches!(metadata.target(), DRIVER_TARGET | CACHE_TARGET | ATTRIBUTE) {
         return true;
     }
     // Asked by target alone: sqlx first asks with `enabled!`, which is neither event nor span.
@@ -219,6 +230,7 @@ where
             (DRIVER_TARGET, None) => self.options.counters.unattributed(),
             // Warming up and refreshing behind a request belong to none, and are no fault.
             (CACHE_TARGET, Some(node)) => self.cache_event(event, node),
+            (ATTRIBUTE, Some(node)) => attributes(event, node),
             _ => {}
         }
     }
@@ -438,6 +450,15 @@ impl Memos {
             Dialect::MySql => &self.mysql,
         };
         memo.get_or_init(|| Memo::new(dialect, TEXTS_REMEMBERED))
+    }
+}
+
+/// Keeps what the service says about the request around.
+fn attributes(event: &Event<'_>, node: &Node) {
+    if let Some(request) = node.request.as_ref().filter(|request| request.sampled) {
+        let mut said = Said::default();
+        event.record(&mut said);
+        request.say(said.0);
     }
 }
 

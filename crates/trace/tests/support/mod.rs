@@ -55,6 +55,7 @@ pub(crate) fn request(template: &str) -> Made {
         cache: Vec::new(),
         cache_dropped: 0,
         rows_answered: None,
+        attributes: Vec::new(),
         source: Source::Proxy,
     })
 }

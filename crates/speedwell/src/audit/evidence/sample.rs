@@ -60,6 +60,7 @@ pub(super) fn probe(
                     .filter_map(|each| each.rows_returned)
                     .sum(),
             ),
+            attributes: Vec::new(),
             source: Source::Otlp,
         },
         path: path.to_owned(),

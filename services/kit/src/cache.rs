@@ -1,0 +1,25 @@
+//! The cache of a service: in its memory, and in Redis where `REDIS_URL` names one.
+
+use speedwell_cache::{BuildError, Builder, Cache};
+
+use crate::config::Config;
+
+/// Opens the cache of this service. Keys of another `version` are not read: raise it when what is
+/// cached changes its meaning.
+///
+/// A Redis that does not answer is no error: the service works without and finds it when it comes.
+///
+/// # Errors
+/// `REDIS_URL` cannot be understood.
+pub async fn open(config: &Config, version: u64) -> Result<Cache, BuildError> {
+    builder(config, version).build().await
+}
+
+/// The same, for a service that wants more of it.
+pub fn builder(config: &Config, version: u64) -> Builder {
+    let builder = Cache::builder(config.service).version(version);
+    match &config.redis {
+        Some(url) => builder.redis(url.expose()),
+        None => builder,
+    }
+}
