@@ -158,7 +158,7 @@ impl Inner {
             let _told = self.end(number, write.take_names()).await;
         }
         let after = self.write_timeout;
-        let mut running = tokio::spawn(transaction(write.clone()));
+        let mut running = tokio::spawn(transaction(write.clone()).in_current_span());
         let result = match timeout(after, &mut running).await {
             Ok(Ok(result)) => result.map_err(WriteError::Failed),
             Ok(Err(_)) => Err(WriteError::Aborted),
@@ -235,7 +235,7 @@ impl Inner {
         let number = self.line.as_ref().map_or(0, |line| line.new_write());
         let inner = Arc::clone(self);
         // Once begun, it goes on even if the caller goes away.
-        let telling = tokio::spawn(async move {
+        let telling = async move {
             let count = names.len();
             inner.counters.invalidations.add(count as u64);
             inner.renew_here(&names);
@@ -250,7 +250,8 @@ impl Inner {
                 tokio::spawn(tell_later(Arc::downgrade(line), number, names));
             }
             told
-        });
+        };
+        let telling = tokio::spawn(telling.in_current_span());
         telling.await.unwrap_or(Err(NotTold))
     }
 
