@@ -1,4 +1,4 @@
-//! The number in a path.
+//! What stands in a path.
 
 use std::convert::Infallible;
 
@@ -37,5 +37,32 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
             .and_then(|params| params.iter().next())
             .and_then(|(_, text)| text.parse().ok());
         Ok(Self(number))
+    }
+}
+
+/// The parameters of a path in their order, as texts: for paths that have several, or one that is
+/// no number. A parameter that is no UTF-8 is the empty text, which is the name of nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segments<const N: usize>(pub [String; N]);
+
+impl<const N: usize> Segments<N> {
+    /// The parameter at this place, counted from 0, if it can name a row.
+    pub fn number(&self, place: usize) -> Option<i64> {
+        self.0.get(place).and_then(|text| text.parse().ok())
+    }
+}
+
+impl<S: Send + Sync, const N: usize> FromRequestParts<S> for Segments<N> {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let params = RawPathParams::from_request_parts(parts, state).await.ok();
+        let mut texts = params
+            .iter()
+            .flat_map(RawPathParams::iter)
+            .map(|(_, text)| text.to_owned());
+        Ok(Self(std::array::from_fn(|_| {
+            texts.next().unwrap_or_default()
+        })))
     }
 }
