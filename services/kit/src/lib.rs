@@ -26,4 +26,6 @@ pub mod routes;
 pub mod server;
 pub mod storage;
 pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod token;

@@ -49,8 +49,6 @@ mod gallery;
 mod lists;
 #[path = "../service/operation.rs"]
 mod operation;
-#[path = "../service/place.rs"]
-mod place;
 mod plans;
 #[path = "../service/profile.rs"]
 mod profile;

@@ -7,7 +7,7 @@ use std::{
 
 use service_kit::database::query;
 
-use crate::running::{Answer, Running};
+use crate::running::Running;
 
 /// Every file below a folder, relative to it.
 fn files(folder: &Path) -> BTreeSet<String> {
@@ -62,21 +62,6 @@ pub(crate) fn size_of(jpeg: &[u8]) -> Option<(usize, usize)> {
     let mut decoder = zune_jpeg::JpegDecoder::new(std::io::Cursor::new(jpeg));
     decoder.decode().ok()?;
     decoder.dimensions()
-}
-
-impl Answer {
-    /// The statements of the request. That a transaction begins and ends is seen on one database
-    /// only, and is not counted.
-    pub(crate) fn statements(&self) -> Vec<String> {
-        let request = self.seen();
-        let texts = request
-            .statements
-            .iter()
-            .map(|statement| statement.text.to_string());
-        texts
-            .filter(|text| !["BEGIN", "COMMIT"].contains(&text.as_str()))
-            .collect()
-    }
 }
 
 impl Running {

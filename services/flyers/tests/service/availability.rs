@@ -15,9 +15,10 @@ use serde_json::{Value as Json, json};
 use service_kit::{
     config::DatabaseUrl,
     database::{Database, Dialect, Transaction},
+    testing::Place,
 };
 
-use crate::{create::form, forms::Form, place::Place, running::Running};
+use crate::{create::form, forms::Form, running::Running};
 
 /// What makes the database unusable, and usable again.
 enum Outage {

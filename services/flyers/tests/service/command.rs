@@ -12,7 +12,7 @@ use service_kit::{
     database::{Database, query},
 };
 
-use crate::place::Place;
+use service_kit::testing::Place;
 
 /// The command with nothing but these variables.
 pub(crate) fn flyers(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
@@ -86,7 +86,7 @@ fn a_variable_that_cannot_be_used_is_named_and_a_secret_is_not_shown() {
 
 #[test]
 fn a_schema_of_another_version_is_left_alone() {
-    let place = Place::new();
+    let place = Place::new(crate::DIALECT);
     let url = place.url();
     let migrated = flyers(&["migrate"], &[("DATABASE_URL", url)])
         .output()
@@ -113,7 +113,7 @@ fn a_schema_of_another_version_is_left_alone() {
 
 #[test]
 fn a_seed_never_mixes_with_other_data() {
-    let place = Place::new();
+    let place = Place::new(crate::DIALECT);
     let environment = [("DATABASE_URL", place.url())];
     let seed = ["seed", "--scale", "200"];
     assert_eq!(
@@ -150,7 +150,7 @@ fn send(signal: &str, service: &Child) {
 
 #[test]
 fn seed_000_a_slow_statement_is_logged_with_text_duration_and_route() {
-    let place = Place::new();
+    let place = Place::new(crate::DIALECT);
     let (address, url) = (free_port(), place.url());
     let seeded = flyers(&["seed", "--scale", "5000"], &[("DATABASE_URL", url)]).output();
     assert_eq!(seeded.unwrap().status.code(), Some(0));
@@ -175,7 +175,7 @@ fn seed_000_a_slow_statement_is_logged_with_text_duration_and_route() {
 
 #[test]
 fn a_signal_ends_the_service_in_order() {
-    let place = Place::new();
+    let place = Place::new(crate::DIALECT);
     let (address, url) = (free_port(), place.url());
     for signal in ["TERM", "INT"] {
         let mut service = serving(&address, url, &[("RUST_LOG", "off")]);

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use service_kit::{
     config::DatabaseUrl,
     database::{Database, query},
+    testing::Place,
 };
 
 use crate::{
@@ -20,7 +21,6 @@ use crate::{
     command::{flyers, free_port},
     create::form,
     forms::{Form, picture},
-    place::Place,
 };
 
 const ROUNDS: u32 = 12;
@@ -182,7 +182,7 @@ impl Killed {
 
 #[test]
 fn whenever_it_is_killed_rows_and_files_agree_after_the_next_start() {
-    let place = Place::new();
+    let place = Place::new(crate::DIALECT);
     let media = place.folder().join("media").display().to_string();
     let agent = ureq::Agent::config_builder().http_status_as_error(false);
     let agent = agent

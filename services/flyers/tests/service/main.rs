@@ -30,7 +30,6 @@ mod forms;
 mod gallery;
 mod lists;
 mod operation;
-mod place;
 mod plans;
 mod profile;
 mod relations;

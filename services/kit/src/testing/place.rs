@@ -1,23 +1,25 @@
 //! Where the data of one test are.
 
-use std::sync::OnceLock;
+use std::{path::Path, sync::OnceLock};
 
-use service_kit::database::Dialect;
+use crate::database::Dialect;
 
 /// A folder of its own, and an empty database of the kind that this run of the tests is
 /// about. Both are gone when it is dropped.
-pub(crate) struct Place {
+#[derive(Debug)]
+pub struct Place {
     url: String,
     _on_server: Option<throwaway::Database>,
     folder: tempfile::TempDir,
 }
 
 impl Place {
-    pub(crate) fn new() -> Self {
+    /// A file, or a database on the server that all tests of the machine share.
+    pub fn new(dialect: Dialect) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (url, on_server) = match crate::DIALECT {
+        let (url, on_server) = match dialect {
             Dialect::Sqlite => {
-                let file = folder.path().join("flyers.db");
+                let file = folder.path().join("service.db");
                 (format!("sqlite:{}", file.display()), None)
             }
             Dialect::Postgres => {
@@ -33,7 +35,7 @@ impl Place {
     }
 
     /// With a database on a server of the test's own.
-    pub(crate) fn on(server: &throwaway::Postgres) -> Self {
+    pub fn on(server: &throwaway::Postgres) -> Self {
         let database = server.database().unwrap();
         Self {
             url: database.url(),
@@ -43,12 +45,12 @@ impl Place {
     }
 
     /// What `DATABASE_URL` must be.
-    pub(crate) fn url(&self) -> &str {
+    pub fn url(&self) -> &str {
         &self.url
     }
 
     /// For files of the test.
-    pub(crate) fn folder(&self) -> &std::path::Path {
+    pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 }
