@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod search;
 pub mod seed;
 
 use service_kit::database::Migrations;
