@@ -16,6 +16,7 @@ mod links;
 mod listings;
 mod profiling;
 mod running;
+mod seeding;
 mod sharing;
 mod statements;
 mod views;
