@@ -1,10 +1,24 @@
 //! The text in which collections are searched.
 
-/// Name and description in small letters, as the column `search_text` has them.
+/// What is stored beside a collection: its name and its description in small letters, one
+/// below the other. The line break keeps a hit from reaching over the end of the name, and is
+/// there without a description too.
 pub(crate) fn search_text(name: &str, description: Option<&str>) -> String {
-    format!(
-        "{}\n{}",
-        name.to_lowercase(),
-        description.unwrap_or_default().to_lowercase()
-    )
+    let description = description.unwrap_or_default();
+    format!("{}\n{}", name.to_lowercase(), description.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::search_text;
+
+    #[test]
+    fn every_alphabet_is_made_small() {
+        assert_eq!(search_text("ÄRA Öffi", Some("НОВЫЙ")), "ära öffi\nновый");
+    }
+
+    #[test]
+    fn the_line_break_is_there_without_a_description() {
+        assert_eq!(search_text("Office", None), "office\n");
+    }
 }
