@@ -223,6 +223,7 @@ impl Inner {
         if told.is_err() {
             self.counters.invalidations_delayed.one();
             tokio::spawn(tell_later(Arc::downgrade(line), number, names));
+            line.outwait_outage().await;
         }
         told
     }
@@ -248,6 +249,7 @@ impl Inner {
             if let (Err(NotTold), Some(line)) = (told, &inner.line) {
                 inner.counters.invalidations_delayed.one();
                 tokio::spawn(tell_later(Arc::downgrade(line), number, names));
+                line.outwait_outage().await;
             }
             told
         };

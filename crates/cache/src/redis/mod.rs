@@ -8,6 +8,7 @@ mod acknowledge;
 mod entries;
 mod lease;
 mod message;
+mod outage;
 mod scripts;
 mod tell;
 
@@ -34,6 +35,7 @@ use self::{
     acknowledge::Acknowledgements,
     lease::{BEAT_EVERY, Lease},
     message::{Message, Told},
+    outage::Outage,
     scripts::Scripts,
 };
 use crate::{event, generation::random, metrics::Counters, mutant::Mutation};
@@ -84,6 +86,7 @@ pub(crate) struct Line {
     marked: Mutex<HashMap<u64, Vec<Vec<u8>>>>,
     live: RwLock<Option<Live>>,
     open: AtomicBool,
+    outage: Outage,
     next_write: AtomicU64,
     broken: Notify,
     counters: Arc<Counters>,
@@ -124,6 +127,7 @@ impl Line {
             marked: Mutex::default(),
             live: RwLock::new(None),
             open: AtomicBool::new(true),
+            outage: Outage::new(),
             next_write: AtomicU64::new(random()),
             broken: Notify::new(),
             counters,
@@ -245,14 +249,23 @@ impl Line {
             .arg(self.youth().as_millis() as u64);
         self.lease.sends(number);
         let _one: i64 = self.run(live, &beat).await?;
+        self.outage.ends();
         if self.open.swap(false, Ordering::Relaxed) {
             event::breaker(&self.base, false);
         }
         Ok(())
     }
 
+    /// Waits until nobody answers from memory, if Redis is gone for all.
+    pub(crate) async fn outwait_outage(&self) {
+        if self.needs_lease {
+            self.outage.outwait().await;
+        }
+    }
+
     /// Nothing is asked until the next heartbeat has come through.
     fn opens(&self) {
+        self.outage.goes_on();
         if !self.open.swap(true, Ordering::Relaxed) {
             event::breaker(&self.base, true);
         }

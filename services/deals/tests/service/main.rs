@@ -14,7 +14,6 @@ mod collections;
 mod command;
 mod links;
 mod listings;
-mod profiling;
 mod running;
 mod seeding;
 mod sharing;

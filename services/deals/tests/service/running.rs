@@ -93,12 +93,29 @@ impl Running {
         }
     }
 
+    /// Another process of the same service: the same database, these variables.
+    pub(crate) fn beside(&self, environment: &[(&str, &str)]) -> Self {
+        let url = self.url().to_owned();
+        let mut environment = environment.to_vec();
+        environment.push(("DATABASE_URL", &url));
+        Self::at(
+            Place::new(service_kit::database::Dialect::Sqlite),
+            &environment,
+        )
+    }
+
     fn fill(&self) {
         for id in 1..=USERS {
             let user = "INSERT INTO \"user\" (id, username, display_name, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)";
             let name = (id == 2).then(|| "Second User".to_owned());
             let now = service_kit::clock::now();
-            self.run(query(user).bind(id).bind(format!("user{id}")).bind(name).bind(now));
+            self.run(
+                query(user)
+                    .bind(id)
+                    .bind(format!("user{id}"))
+                    .bind(name)
+                    .bind(now),
+            );
         }
         let now = service_kit::clock::now();
         let cpu = "INSERT INTO cpu (id, name, manufacturer, cpu_mark_multi, cpu_mark_single, created_at, updated_at) VALUES (1, 'i5-8500T', 'Intel', 8000, 2000, $1, $1)";
@@ -111,7 +128,9 @@ impl Running {
         self.execute("INSERT INTO ram_spec (id, label, ddr_generation, speed_mhz) VALUES (1, 'DDR4-2666', 'ddr4', 2666)");
         self.execute("INSERT INTO storage_profile (id, label, medium) VALUES (1, 'NVMe', 'nvme'), (2, 'Disk', 'hdd')");
         self.execute("INSERT INTO profile (id, name, weights_json, rule_group_weights_json) VALUES (1, 'Balanced', '{}', '{}')");
-        self.execute("INSERT INTO valuation_ruleset (id, name, version) VALUES (1, 'Standard', '1')");
+        self.execute(
+            "INSERT INTO valuation_ruleset (id, name, version) VALUES (1, 'Standard', '1')",
+        );
     }
 
     /// Waits until the service has ended.
@@ -149,7 +168,9 @@ impl Running {
     /// A collection of this user with so many new listings.
     pub(crate) fn collection(&self, user: i64, visibility: &str, items: usize) -> i64 {
         let body = json!({ "name": "Mini PCs", "visibility": visibility });
-        let made = id(&self.post_by(user, "/api/v1/collections/", &body).expect(201));
+        let made = id(&self
+            .post_by(user, "/api/v1/collections/", &body)
+            .expect(201));
         for number in 0..items {
             let listing = self.listing(&format!("Listing {number}"), 100.0 + number as f64);
             self.put(user, made, listing).expect(201);
@@ -167,7 +188,10 @@ impl Running {
     pub(crate) fn share(&self, user: i64, listing: i64) -> String {
         let path = format!("/api/v1/listings/{listing}/share/");
         let made = self.post_by(user, &path, &json!({})).expect(201);
-        format!("/api/v1/deals/{listing}/{}", made["share_token"].as_str().unwrap())
+        format!(
+            "/api/v1/deals/{listing}/{}",
+            made["share_token"].as_str().unwrap()
+        )
     }
 }
 

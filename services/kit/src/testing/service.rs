@@ -37,13 +37,14 @@ impl Deref for Service {
 
 /// The configuration of a test: the database of the place, a secret, and these variables.
 pub fn config(service: &'static str, place: &Place, environment: &[(&str, &str)]) -> Config {
-    let lookup = |name: &str| match name {
-        "DATABASE_URL" => Some(place.url().to_owned()),
-        "JWT_SECRET" => Some("a secret of the tests, long enough".to_owned()),
-        _ => environment
-            .iter()
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| (*value).to_owned()),
+    let usual = [
+        ("DATABASE_URL", place.url()),
+        ("JWT_SECRET", "a secret of the tests, long enough"),
+    ];
+    let lookup = |name: &str| {
+        let mut all = environment.iter().chain(&usual);
+        all.find(|(key, _)| *key == name)
+            .map(|(_, value)| (*value).to_owned())
     };
     Config::from_lookup(service, lookup).unwrap()
 }
