@@ -148,7 +148,7 @@ impl utoipa::Modify for BearerToken {
 
 /// The service. `alerts` must be told of requests by the tracing layer of the process.
 pub fn build(config: &Config, state: &State, alerts: Alerts) -> Router {
-    let api = routes().finish(state.clone(), config.request_timeout);
+    let api = with_naive(routes()).finish(state.clone(), config.request_timeout);
     let cache = state.cache.clone();
     let metrics = Metrics::new(&state.database)
         .also(move || cache.prometheus())
@@ -156,6 +156,20 @@ pub fn build(config: &Config, state: &State, alerts: Alerts) -> Router {
     let description = Description::openapi();
     let app = server::complete_with(api, &state.database, &description, metrics, Some(words));
     forwarded::trust(app, config.trusted_proxies.clone())
+}
+
+#[cfg(not(feature = "naive"))]
+fn with_naive(routes: ApiRoutes<State>) -> ApiRoutes<State> {
+    routes
+}
+
+/// The same things, read as they must not be.
+#[cfg(feature = "naive")]
+fn with_naive(routes: ApiRoutes<State>) -> ApiRoutes<State> {
+    use crate::naive;
+    routes
+        .route("/naive/collections/{id}/", get(naive::collection))
+        .route("/naive/deals/{listing_id}/{token}/", get(naive::share))
 }
 
 fn routes() -> ApiRoutes<State> {

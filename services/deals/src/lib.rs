@@ -7,6 +7,8 @@ mod collection;
 mod envelope;
 mod fields;
 mod listing;
+#[cfg(feature = "naive")]
+mod naive;
 mod notification;
 mod search;
 pub mod seed;

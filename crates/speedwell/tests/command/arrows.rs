@@ -22,7 +22,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "speedwell-load",
         ],
     ),
-    ("service-kit", &["speedwell-trace"]),
+    ("service-kit", &["speedwell-cache", "speedwell-trace"]),
+    ("deals", &["service-kit", "speedwell-cache", "speedwell-trace"]),
     ("flyers", &["service-kit", "speedwell-trace"]),
     ("faulty", &["speedwell-trace"]),
 ];

@@ -12,6 +12,7 @@ mod bad_input;
 mod caching;
 mod collections;
 mod command;
+mod deploy;
 mod links;
 mod listings;
 mod running;
