@@ -91,12 +91,18 @@ impl SearchIndex {
     }
 }
 
-/// Filling takes longer than a request may.
-const NO_TIMEOUT: &str = "SET LOCAL statement_timeout = 0";
+/// Filling takes longer than a request may. And the server checks each reference with a statement
+/// of its own, which the plans that requests ask for would plan anew for each row.
+const FOR_LONG: [&str; 2] = [
+    "SET LOCAL statement_timeout = 0",
+    "SET LOCAL plan_cache_mode = auto",
+];
 
 pub(super) async fn take_time(tx: &mut Transaction) -> Result<(), sqlx::Error> {
     if tx.dialect() == Dialect::Postgres {
-        query(NO_TIMEOUT).execute(tx).await?;
+        for setting in FOR_LONG {
+            query(setting).execute(&mut *tx).await?;
+        }
     }
     Ok(())
 }
