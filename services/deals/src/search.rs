@@ -5,7 +5,13 @@
 /// there without a description too.
 pub(crate) fn search_text(name: &str, description: Option<&str>) -> String {
     let description = description.unwrap_or_default();
-    format!("{}\n{}", name.to_lowercase(), description.to_lowercase())
+    format!("{}\n{}", small(name), small(description))
+}
+
+/// A text in small letters, letter by letter: `str::to_lowercase` writes the last sigma of a Greek
+/// word otherwise, and a part of that word would not be found.
+pub(crate) fn small(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]
@@ -15,6 +21,7 @@ mod tests {
     #[test]
     fn every_alphabet_is_made_small() {
         assert_eq!(search_text("ÄRA Öffi", Some("НОВЫЙ")), "ära öffi\nновый");
+        assert_eq!(search_text("ΟΔΟΣ", None), "οδοσ\n");
     }
 
     #[test]

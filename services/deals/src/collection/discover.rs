@@ -13,6 +13,7 @@ use super::record::{COLUMNS, CollectionRow, PublicCollectionRead};
 use crate::{
     app::State,
     fields::{bound, check, choice, within},
+    search::small,
 };
 
 const LONGEST_SEARCH: usize = 100;
@@ -69,7 +70,7 @@ impl Wanted {
         let mut fields = Fields::new();
         let text = params.any(&["q", "search"]).map(|(name, text)| {
             bound(name, text, LONGEST_SEARCH, &mut fields);
-            text.to_lowercase()
+            small(text)
         });
         let owner = params
             .any(&["owner_id", "owner_filter"])
