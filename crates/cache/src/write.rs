@@ -7,6 +7,7 @@ use std::{
 };
 
 use tokio::time::{sleep, timeout};
+use tracing::{Instrument as _, Span};
 
 use crate::{
     Cache, Mode, NotTold, WriteError,
@@ -36,7 +37,8 @@ impl Cache {
     /// Runs a transaction and invalidates what depends on its tags.
     ///
     /// The transaction runs in a task of its own: once begun it is finished, and followed by its
-    /// invalidation, even if the caller goes away. It must commit before it returns, and its
+    /// invalidation, even if the caller goes away. It keeps the `tracing` span of the caller, so that
+    /// its statements are seen as those of the request. It must commit before it returns, and its
     /// error must mean that it did not commit or that this is not known.
     ///
     /// In [`Mode::Strict`], everybody is told before it begins: from then on, readers of these
@@ -60,7 +62,9 @@ impl Cache {
     {
         let names: Vec<_> = tags.into_iter().map(|tag| of_tag(tag.as_ref())).collect();
         let inner = Arc::clone(&self.0);
-        let running = tokio::spawn(async move { inner.run_write(names, transaction).await });
+        let run = async move { inner.run_write(names, transaction).await };
+        // Its statements, and what it tells, belong to the request that writes.
+        let running = tokio::spawn(run.instrument(Span::current()));
         running.await.unwrap_or(Err(WriteError::Aborted))
     }
 
@@ -155,7 +159,8 @@ impl Inner {
             let _told = self.end(number, write.take_names()).await;
         }
         let after = self.write_timeout;
-        let mut running = tokio::spawn(transaction(write.clone()));
+        let transaction = transaction(write.clone()).instrument(Span::current());
+        let mut running = tokio::spawn(transaction);
         let result = match timeout(after, &mut running).await {
             Ok(Ok(result)) => result.map_err(WriteError::Failed),
             Ok(Err(_)) => Err(WriteError::Aborted),
@@ -207,6 +212,7 @@ impl Inner {
         self.counters.invalidations.add(names.len() as u64);
         self.renew_here(&names);
         let Some(line) = &self.line else {
+            event::change(&self.name, "write", names.len(), true);
             return Ok(());
         };
         let mut told = line.renew(number, &names).await;
@@ -232,7 +238,7 @@ impl Inner {
         let number = self.line.as_ref().map_or(0, |line| line.new_write());
         let inner = Arc::clone(self);
         // Once begun, it goes on even if the caller goes away.
-        let telling = tokio::spawn(async move {
+        let tell = async move {
             let count = names.len();
             inner.counters.invalidations.add(count as u64);
             inner.renew_here(&names);
@@ -247,7 +253,8 @@ impl Inner {
                 tokio::spawn(tell_later(Arc::downgrade(line), number, names));
             }
             told
-        });
+        };
+        let telling = tokio::spawn(tell.instrument(Span::current()));
         telling.await.unwrap_or(Err(NotTold))
     }
 
