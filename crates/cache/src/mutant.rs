@@ -4,6 +4,10 @@
 /// A cache with one of its safeguards taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[cfg_attr(
+    not(feature = "mutants"),
+    expect(unreachable_pub, reason = "it is exported with the feature only")
+)]
 pub enum Mutant {
     /// A load is stored whatever happened since it began.
     FillWithoutComparing,

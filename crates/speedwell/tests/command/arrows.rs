@@ -24,7 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("service-kit", &["speedwell-trace"]),
     ("flyers", &["service-kit", "speedwell-trace"]),
-    ("faulty", &["speedwell-trace"]),
+    ("faulty", &["speedwell-cache", "speedwell-trace"]),
 ];
 
 fn manifests() -> BTreeMap<String, toml::Table> {
