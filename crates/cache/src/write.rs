@@ -13,8 +13,9 @@ use crate::{
     Cache, Mode, NotTold, WriteError,
     cache::Inner,
     event,
-    generation::{ALL, of_group, of_tag},
+    generation::{ALL, of_group, of_tag, tag_of},
     key::Pattern,
+    learning::Dependencies,
     mutant::Mutant,
     redis::Line,
 };
@@ -159,7 +160,8 @@ impl Inner {
             let _told = self.end(number, write.take_names()).await;
         }
         let after = self.write_timeout;
-        let transaction = transaction(write.clone()).instrument(Span::current());
+        let watch = self.learning.watch(&Span::current());
+        let transaction = transaction(write.clone()).instrument(watch.span());
         let mut running = tokio::spawn(transaction);
         let result = match timeout(after, &mut running).await {
             Ok(Ok(result)) => result.map_err(WriteError::Failed),
@@ -169,22 +171,35 @@ impl Inner {
                 Err(WriteError::TimedOut { after })
             }
         };
-        let names = write.take_names();
+        let mut names = write.take_names();
+        let unmarked = unmarked(watch.end(self.mutation).await, &names);
         if matches!(
             result,
             Err(WriteError::TimedOut { .. } | WriteError::Aborted)
         ) && self.mode == Mode::Strict
         {
             // It may still commit: the mark stays until it is given up.
+            if !unmarked.is_empty() {
+                let _marked_when_it_can_be = self.begin(number, &unmarked).await;
+                names.extend(unmarked);
+            }
             self.renew_here(&names);
             if let Some(line) = &self.line {
                 line.gives_up(number);
             }
             return result;
         }
+        let result = match self.line.is_some() && self.mode == Mode::Strict {
+            true => result.and_then(|value| all_marked(&unmarked).map(|()| value)),
+            false => result,
+        };
+        names.extend(unmarked);
         // After a failure as well: a commit may have arrived whose answer was lost.
         match self.end(number, names).await {
-            Err(NotTold) if self.mode == Mode::Strict => result.and(Err(WriteError::Untold)),
+            Err(NotTold) if self.mode == Mode::Strict => match result {
+                Ok(_) | Err(WriteError::Unmarked { .. }) => Err(WriteError::Untold),
+                failed @ Err(_) => failed,
+            },
             _ => result,
         }
     }
@@ -274,6 +289,30 @@ impl Inner {
         event::change(&self.name, "delete_pattern", 1, deleted.is_ok());
         deleted.unwrap_or(here)
     }
+}
+
+/// What a write changed beside its tags; everything, if that is not known.
+fn unmarked(found: Dependencies, names: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let changes = match found {
+        Dependencies::AsGiven => return Vec::new(),
+        Dependencies::Unknown => return vec![ALL.to_vec()],
+        Dependencies::Known { changes, .. } => changes,
+    };
+    let changed = changes.iter().map(|tag| of_tag(tag));
+    changed.filter(|name| !names.contains(name)).collect()
+}
+
+/// Whether a strict write has told of all its tags before it began.
+fn all_marked<E>(unmarked: &[Vec<u8>]) -> Result<(), WriteError<E>> {
+    if unmarked.is_empty() {
+        return Ok(());
+    }
+    let tags = unmarked.iter().filter_map(|name| tag_of(name));
+    Err(WriteError::Unmarked {
+        tags: tags
+            .map(|tag| String::from_utf8_lossy(tag).into_owned())
+            .collect(),
+    })
 }
 
 /// Tries until Redis has been told, or nobody needs the cache any more.

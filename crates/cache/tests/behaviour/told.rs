@@ -57,3 +57,17 @@ async fn what_a_write_does_and_tells_belongs_to_the_request_that_writes() {
         assert_eq!(told, ["statement", "write", "invalidate", "clear"]);
     }
 }
+
+#[tokio::test]
+async fn a_cache_that_is_to_observe_statements_and_cannot_keeps_nothing() {
+    let builder = Cache::builder("test");
+    let deaf = builder.observe_statements(speedwell_cache::statements::Dialect::Sqlite);
+    let (cache, loads) = (deaf.build().await.unwrap(), Loads::default());
+    for turn in 1..4 {
+        assert_eq!(loads.read(&cache, "k", &PLAIN).await, turn);
+    }
+    cache.set("k", 7, &PLAIN, NO_TAGS).await;
+    let write = cache.write(NO_TAGS, |_| async { Ok::<_, Infallible>(()) });
+    write.await.unwrap();
+    assert!(!cache.exists::<i32>("k", NO_TAGS).await);
+}
