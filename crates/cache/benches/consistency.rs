@@ -24,7 +24,7 @@ use throwaway::Redis;
 use self::{
     faults::{Fault, inflict},
     harness::{Database, Plan, Scheme, run},
-    others::{Foyer, Moka, Plain, Quick},
+    others::{Cached, Foyer, Moka, Plain, Quick},
     ours::Ours,
 };
 
@@ -136,6 +136,24 @@ async fn others(plan: &Plan) {
         None,
     )
     .await;
+    let base = database(plan);
+    measure(
+        "cached get_or_set_with + delete",
+        vec![Cached::in_memory(&base)],
+        plan,
+        None,
+    )
+    .await;
+    for faults in [&[][..], &Fault::ALL[..]] {
+        let server = Redis::start().unwrap();
+        let base = database(plan);
+        let mut processes = Vec::new();
+        for _ in 0..2 {
+            processes.push(Cached::in_redis(&server.url(), &base).await);
+        }
+        let name = "cached AsyncRedisCache + delete";
+        measure(name, processes, plan, Some((server, faults))).await;
+    }
     for faults in [&[][..], &Fault::ALL[..]] {
         let server = Redis::start().unwrap();
         let base = database(plan);

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use cached::{AsyncRedisCache, ConcurrentCachedAsyncExt as _};
 use redis::AsyncCommands as _;
 use speedwell_cache::{Cache, Mode, Policy};
 use throwaway::Redis;
@@ -39,6 +40,50 @@ async fn plain(line: &mut redis::aio::MultiplexedConnection) -> Duration {
     let set = line.set_ex::<_, _, ()>(&name, 1, 60);
     let _set = timeout(PATIENCE, set).await;
     started.elapsed()
+}
+
+/// The same through `cached`; and what the reader gets.
+async fn through_cached(cache: &AsyncRedisCache<String, u64>) -> (Duration, &'static str) {
+    let started = Instant::now();
+    let name = format!("k:{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let load = || async { Ok::<_, Infallible>(1_u64) };
+    let read = timeout(PATIENCE, cache.async_try_get_or_set_with(name, load)).await;
+    let got = match read {
+        Ok(Ok(_)) => "the value",
+        Ok(Err(_)) => "an error",
+        Err(_) => "nothing",
+    };
+    (started.elapsed(), got)
+}
+
+async fn cached_in_redis() {
+    let mut server = Redis::start().unwrap();
+    let builder = AsyncRedisCache::builder("bench").ttl(Duration::from_secs(60));
+    let built = builder.connection_string(&server.url()).build().await;
+    let cache: AsyncRedisCache<String, u64> = built.unwrap();
+    for fault in ["frozen", "killed"] {
+        match fault {
+            "frozen" => server.freeze().unwrap(),
+            _ => server.kill(),
+        }
+        let (mut times, mut last) = (Vec::new(), "");
+        for _ in 0..5 {
+            let (took, got) = through_cached(&cache).await;
+            times.push(took);
+            last = got;
+        }
+        match fault {
+            "frozen" => server.thaw().unwrap(),
+            _ => server.start_again().unwrap(),
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let again = through_cached(&cache).await.1;
+        println!(
+            "{:<42} {}   readers get {last}; when it is back, {again}",
+            format!("cached AsyncRedisCache, {fault}"),
+            ms(&times)
+        );
+    }
 }
 
 fn ms(times: &[Duration]) -> String {
@@ -110,6 +155,7 @@ async fn main() {
             after.as_secs_f64()
         );
     }
+    cached_in_redis().await;
     let mut server = Redis::start().unwrap();
     let client = redis::Client::open(server.url()).unwrap();
     let mut line = client.get_multiplexed_async_connection().await.unwrap();

@@ -15,6 +15,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use cached::{
+    AsyncRedisCache, ConcurrentCachedAsync, ConcurrentCachedAsyncExt as _, ShardedTtlCache,
+};
 use speedwell_cache::{Cache, Policy};
 use tokio::{task::JoinSet, time::timeout};
 
@@ -93,6 +96,22 @@ struct Quick(Arc<quick_cache::sync::Cache<String, u64>>);
 impl Way for Quick {
     async fn read(&self, loader: Loader) -> bool {
         self.0.get_or_insert_async("k", loader.load()).await.is_ok()
+    }
+}
+
+#[derive(Clone)]
+struct Cached<C>(Arc<C>);
+
+impl<C> Way for Cached<C>
+where
+    C: ConcurrentCachedAsync<String, u64> + Clone + Send + Sync + 'static,
+    C::Error: Send,
+{
+    async fn read(&self, loader: Loader) -> bool {
+        let read = self
+            .0
+            .async_try_get_or_set_with("k".to_owned(), || loader.load());
+        matches!(read.await, Ok(Ok(_)))
     }
 }
 
@@ -207,6 +226,19 @@ async fn main() -> Result<(), Infallible> {
     .await;
     rows("foyer get_or_fetch", || async {
         Foyer(Arc::new(foyer_memory::CacheBuilder::new(1000).build()))
+    })
+    .await;
+    rows("cached get_or_set_with", || async {
+        let builder = ShardedTtlCache::builder().ttl(Duration::from_secs(60));
+        Cached(Arc::new(builder.build().unwrap()))
+    })
+    .await;
+    rows("cached AsyncRedisCache", || async {
+        server.ask(&["FLUSHALL"]).unwrap();
+        let builder = AsyncRedisCache::builder("bench").ttl(Duration::from_secs(60));
+        Cached(Arc::new(
+            builder.connection_string(&url).build().await.unwrap(),
+        ))
     })
     .await;
     rows("GET / SETEX (paper 004)", || async {

@@ -14,6 +14,7 @@ use crate::{
     cache::Inner,
     flight::Flights,
     generation::Generations,
+    learning::Learning,
     memory::Memory,
     metrics::Counters,
     mode::MAX_STALE,
@@ -39,6 +40,8 @@ pub struct Builder {
     write_timeout: Duration,
     timeouts: Timeouts,
     mutation: Mutation,
+    #[cfg(feature = "statements")]
+    dialect: Option<crate::statements::Dialect>,
 }
 
 impl fmt::Debug for Builder {
@@ -70,6 +73,8 @@ impl Builder {
                 mark: Duration::from_secs(30),
             },
             mutation: Mutation::default(),
+            #[cfg(feature = "statements")]
+            dialect: None,
         }
     }
 
@@ -153,6 +158,25 @@ impl Builder {
         self
     }
 
+    /// Takes tags from the statements that sqlx reports of loads and writes, beside those named by
+    /// hand. Default: off, and each tag is named by hand.
+    ///
+    /// It needs [`statements::layer`](crate::statements::layer); [`statements`](crate::statements)
+    /// says what it can see, and what it costs: the first load of a group of keys is not kept, and a
+    /// value is thrown out with any write to one of its tables.
+    #[cfg(feature = "statements")]
+    pub fn observe_statements(mut self, dialect: crate::statements::Dialect) -> Self {
+        self.dialect = Some(dialect);
+        self
+    }
+
+    fn learning(&self) -> Learning {
+        #[cfg(feature = "statements")]
+        return Learning::new(self.dialect);
+        #[cfg(not(feature = "statements"))]
+        Learning
+    }
+
     /// Takes a safeguard out, so that the checker has something to find.
     #[cfg(feature = "mutants")]
     pub fn mutant(mut self, mutant: crate::Mutant) -> Self {
@@ -175,11 +199,13 @@ impl Builder {
         }
         let counters = Arc::new(Counters::default());
         let line = self.line(&counters)?;
+        let learning = self.learning();
         let inner = Arc::new(Inner {
             name: self.name,
             version: self.version,
             mode: self.mode,
             generations: Generations::new(),
+            learning,
             memory: Memory::new(self.memory_bytes, &counters),
             flights: Arc::new(Flights::default()),
             refreshing: Mutex::new(HashSet::new()),

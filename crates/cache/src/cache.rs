@@ -15,6 +15,7 @@ use crate::{
     event::{self, Answered},
     flight::{Flights, Outcome},
     generation::{Generations, Seen},
+    learning::Learning,
     load::Task,
     memory::{Freshness, Memory},
     metrics::Counters,
@@ -37,6 +38,7 @@ pub(crate) struct Inner {
     pub(crate) version: u64,
     pub(crate) mode: Mode,
     pub(crate) generations: Generations,
+    pub(crate) learning: Learning,
     pub(crate) memory: Memory,
     pub(crate) flights: Arc<Flights>,
     /// Keys for which a load in the background has begun.
@@ -209,7 +211,7 @@ impl Cache {
             event::read(&inner.name, key, Answered::Memory, started);
             return Ok(value);
         }
-        let seen = inner.generations.see(key, tags);
+        let seen = inner.see(key, tags);
         let read = Read {
             key,
             policy,
@@ -297,9 +299,9 @@ impl Cache {
                         absent_counts,
                     };
                     let task = Task::new(&cache.0, &read, ground.clone(), load);
-                    let (flight, _) = cache.start_or_join(&read, &ground, task);
+                    let (flight, _) = cache.start_or_join(&read, &ground.under, Box::new(task));
                     // Those who ask afterwards see how it ended.
-                    let _outcome = flight.outcome().await;
+                    let _landed = flight.landed().await;
                 }
                 drop(refreshing);
             });
@@ -309,6 +311,16 @@ impl Cache {
 }
 
 impl Inner {
+    /// What holds now for a key with these tags, and with those that its values were found to need.
+    pub(crate) fn see(&self, key: &[u8], tags: impl IntoIterator<Item: AsRef<[u8]>>) -> Seen {
+        let learned = self.learning.tags(key);
+        if learned.is_empty() {
+            return self.generations.see(key, tags);
+        }
+        let given = tags.into_iter().map(|tag| tag.as_ref().to_vec());
+        self.generations.see(key, given.chain(learned))
+    }
+
     /// What this mode lets a policy be.
     pub(crate) fn within_bound(&self, policy: &Policy) -> Policy {
         match (&self.line, self.mode) {

@@ -66,6 +66,18 @@ pub enum WriteError<E> {
     /// ([`crate::Mode::Strict`] only): others may read what was before.
     #[error("the write was done, but the cache could not be told of it")]
     Untold,
+    /// It was done and everybody was told, but it changed what it had not named beforehand
+    /// ([`crate::Mode::Strict`] with observed statements only): name these tags, all of them, in
+    /// `Cache::write` or with `Write::also`. While it ran, readers may have seen the new and then the
+    /// old.
+    #[error(
+        "the write was done, but it changed what it had not named as its tags: {}",
+        if tags.is_empty() { "something that its statements do not tell".to_owned() } else { tags.join(", ") }
+    )]
+    Unmarked {
+        /// Tags that it must name; none if its statements do not tell.
+        tags: Vec<String>,
+    },
     /// The transaction panicked, or its runtime is shutting down.
     #[error("the write was aborted; whether it was done is not known")]
     Aborted,

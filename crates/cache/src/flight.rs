@@ -26,8 +26,26 @@ const NEXT_AFTER: Duration = Duration::from_secs(1);
 /// What a load gives; nothing: there is nothing.
 pub(crate) type Outcome<T, E> = Result<Option<Arc<T>>, LoadError<E>>;
 
-type Sender<T, E> = watch::Sender<Option<Outcome<T, E>>>;
-type Receiver<T, E> = watch::Receiver<Option<Outcome<T, E>>>;
+/// How a load ended.
+pub(crate) struct Landed<T, E> {
+    pub(crate) outcome: Outcome<T, E>,
+    /// Whether readers who came while it ran may have it: what it read was known when it began, so
+    /// that what they saw tells them whether it is out of date.
+    pub(crate) may_be_shared: bool,
+}
+
+// Not derived: neither value nor error need be cloned.
+impl<T, E> Clone for Landed<T, E> {
+    fn clone(&self) -> Self {
+        Self {
+            outcome: self.outcome.clone(),
+            may_be_shared: self.may_be_shared,
+        }
+    }
+}
+
+type Sender<T, E> = watch::Sender<Option<Landed<T, E>>>;
+type Receiver<T, E> = watch::Receiver<Option<Landed<T, E>>>;
 
 /// Which load.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -51,6 +69,9 @@ pub(crate) enum Under {
 /// A load under way.
 pub(crate) struct Flight<T, E>(Receiver<T, E>);
 
+/// A load, and the other one that was not started because this one was joined.
+pub(crate) type Boarded<T, E> = (Flight<T, E>, Option<Box<dyn LoadTask<T, E>>>);
+
 /// Loads that may not be joined once they run.
 struct Lane<T, E> {
     running: Receiver<T, E>,
@@ -69,14 +90,21 @@ type Shard = HashMap<Id, Box<dyn Any + Send>>;
 /// of the flight.
 pub(crate) trait Load<T, E>: Send + 'static {
     fn run(self, sender: Arc<Publish<T, E>>) -> impl Future<Output = ()> + Send;
+
+    /// What it loads is not to be kept.
+    fn pass_the_cache(&mut self);
 }
 
 /// Hands the outcome to all who wait.
 pub(crate) struct Publish<T, E>(Sender<T, E>);
 
 impl<T, E> Publish<T, E> {
-    pub(crate) fn outcome(&self, outcome: Outcome<T, E>) {
-        self.0.send_replace(Some(outcome));
+    pub(crate) fn landed(&self, outcome: Outcome<T, E>, may_be_shared: bool) {
+        let landed = Landed {
+            outcome,
+            may_be_shared,
+        };
+        self.0.send_replace(Some(landed));
     }
 }
 
@@ -96,12 +124,12 @@ impl Id {
 }
 
 impl Flights {
-    /// Joins the load of this name or starts it; says whether it was joined.
+    /// Joins the load of this name or starts it; who joins gets back what would have been started.
     pub(crate) fn join_or_start<T, E>(
         self: &Arc<Self>,
         id: Id,
-        load: impl FnOnce() -> Box<dyn LoadTask<T, E>>,
-    ) -> (Flight<T, E>, bool)
+        load: Box<dyn LoadTask<T, E>>,
+    ) -> Boarded<T, E>
     where
         T: Send + Sync + 'static,
         E: Send + Sync + 'static,
@@ -117,33 +145,32 @@ impl Flights {
         self: &Arc<Self>,
         shard: &mut Shard,
         id: Id,
-        load: impl FnOnce() -> Box<dyn LoadTask<T, E>>,
-    ) -> (Flight<T, E>, bool)
+        load: Box<dyn LoadTask<T, E>>,
+    ) -> Boarded<T, E>
     where
         T: Send + Sync + 'static,
         E: Send + Sync + 'static,
     {
         let under_way = shard.get(&id).and_then(|one| one.downcast_ref());
         if let Some(receiver) = under_way.filter(|one| is_alive::<T, E>(one)) {
-            return (Flight(receiver.clone()), true);
+            return (Flight(receiver.clone()), Some(load));
         }
         let (sender, receiver) = watch::channel(None);
         shard.insert(id.clone(), Box::new(receiver.clone()));
         let done = Landing(Arc::clone(self), id);
-        let load = load();
         tokio::spawn(async move {
             load.run(Arc::new(Publish(sender))).await;
             drop(done);
         });
-        (Flight(receiver), false)
+        (Flight(receiver), None)
     }
 
     fn queue<T, E>(
         self: &Arc<Self>,
         shard: &mut Shard,
         id: Id,
-        load: impl FnOnce() -> Box<dyn LoadTask<T, E>>,
-    ) -> (Flight<T, E>, bool)
+        load: Box<dyn LoadTask<T, E>>,
+    ) -> Boarded<T, E>
     where
         T: Send + Sync + 'static,
         E: Send + Sync + 'static,
@@ -155,7 +182,7 @@ impl Flights {
                 waiting: Some(next),
                 ..
             }) if is_alive::<T, E>(next) => {
-                return (Flight(next.clone()), true);
+                return (Flight(next.clone()), Some(load));
             }
             Some(lane) if is_open(&lane.running) => {
                 lane.waiting = Some(receiver.clone());
@@ -170,7 +197,7 @@ impl Flights {
                 None
             }
         };
-        let (flights, load, own) = (Arc::clone(self), load(), receiver.clone());
+        let (flights, own) = (Arc::clone(self), receiver.clone());
         tokio::spawn(async move {
             if let Some(before) = before {
                 wait_for(before).await;
@@ -179,7 +206,7 @@ impl Flights {
             load.run(Arc::new(Publish(sender))).await;
             flights.leave_lane::<T, E>(&id, &own);
         });
-        (Flight(receiver), false)
+        (Flight(receiver), None)
     }
 
     /// From now on nobody may join the load that waited.
@@ -229,6 +256,8 @@ pub(crate) trait LoadTask<T, E>: Send {
         self: Box<Self>,
         sender: Arc<Publish<T, E>>,
     ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    fn pass_the_cache(&mut self);
 }
 
 impl<T, E, L: Load<T, E>> LoadTask<T, E> for L
@@ -241,6 +270,10 @@ where
         sender: Arc<Publish<T, E>>,
     ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(Load::run(*self, sender))
+    }
+
+    fn pass_the_cache(&mut self) {
+        Load::pass_the_cache(self);
     }
 }
 
@@ -269,12 +302,14 @@ async fn wait_for<T, E>(mut before: Receiver<T, E>) {
 }
 
 impl<T, E> Flight<T, E> {
-    /// The outcome, when there is one.
-    pub(crate) async fn outcome(mut self) -> Outcome<T, E> {
-        match self.0.wait_for(Option::is_some).await {
-            Ok(outcome) => outcome.clone().unwrap_or(Err(LoadError::Aborted)),
-            Err(_) => Err(LoadError::Aborted),
-        }
+    /// How it ended, when it has.
+    pub(crate) async fn landed(mut self) -> Landed<T, E> {
+        let ended = self.0.wait_for(Option::is_some).await;
+        let landed = ended.ok().and_then(|landed| landed.clone());
+        landed.unwrap_or(Landed {
+            outcome: Err(LoadError::Aborted),
+            may_be_shared: true,
+        })
     }
 }
 
@@ -292,8 +327,10 @@ mod tests {
         async fn run(self, sender: Arc<Publish<usize, ()>>) {
             let number = self.0.fetch_add(1, Ordering::SeqCst) + 1;
             sleep(self.1).await;
-            sender.outcome(Ok(Some(Arc::new(number))));
+            sender.landed(Ok(Some(Arc::new(number))), true);
         }
+
+        fn pass_the_cache(&mut self) {}
     }
 
     struct Panics;
@@ -302,9 +339,15 @@ mod tests {
         async fn run(self, _: Arc<Publish<usize, ()>>) {
             panic!("on purpose");
         }
+
+        fn pass_the_cache(&mut self) {}
     }
 
     const MOMENT: Duration = Duration::from_millis(50);
+
+    async fn number(flight: Flight<usize, ()>) -> usize {
+        *flight.landed().await.outcome.unwrap().unwrap()
+    }
 
     fn id(under: Under) -> Id {
         Id::new::<usize, ()>(b"k", false, under)
@@ -314,18 +357,18 @@ mod tests {
     async fn all_who_saw_the_same_share_one_load_and_others_do_not() {
         let (flights, count) = (Arc::new(Flights::default()), Arc::default());
         let start = |generation| {
-            let load = || -> Box<dyn LoadTask<_, _>> { Box::new(Slow(Arc::clone(&count), MOMENT)) };
+            let load = Box::new(Slow(Arc::clone(&count), MOMENT));
             flights.join_or_start(id(Under::Generations(vec![generation])), load)
         };
         let (one, joined) = start(1);
-        assert!(!joined);
+        assert!(joined.is_none());
         let (same, joined) = start(1);
-        assert!(joined);
+        assert!(joined.is_some());
         let (other, joined) = start(2);
-        assert!(!joined);
-        assert_eq!(*one.outcome().await.unwrap().unwrap(), 1);
-        assert_eq!(*same.outcome().await.unwrap().unwrap(), 1);
-        assert_eq!(*other.outcome().await.unwrap().unwrap(), 2);
+        assert!(joined.is_none());
+        assert_eq!(number(one).await, 1);
+        assert_eq!(number(same).await, 1);
+        assert_eq!(number(other).await, 2);
         sleep(MOMENT).await;
         assert_eq!(flights.under_way(), 0);
     }
@@ -335,15 +378,18 @@ mod tests {
         let (flights, count) = (Arc::new(Flights::default()), Arc::default());
         let mut waiting = Vec::new();
         for _ in 0..1000 {
-            let load = || -> Box<dyn LoadTask<_, _>> { Box::new(Slow(Arc::clone(&count), MOMENT)) };
+            let load = Box::new(Slow(Arc::clone(&count), MOMENT));
             waiting.push(flights.join_or_start(id(Under::Nothing), load));
             tokio::task::yield_now().await;
         }
-        let joined = waiting.iter().filter(|(_, joined)| *joined).count();
+        let joined = waiting
+            .iter()
+            .filter(|(_, joined)| joined.is_some())
+            .count();
         assert_eq!(joined, 998);
         let mut values = Vec::new();
         for (flight, _) in waiting {
-            values.push(*flight.outcome().await.unwrap().unwrap());
+            values.push(number(flight).await);
         }
         assert!(values[0] == 1 && values[1..].iter().all(|value| *value == 2));
         sleep(MOMENT).await;
@@ -354,13 +400,13 @@ mod tests {
     async fn a_load_that_hangs_past_the_cache_does_not_stop_the_next_one() {
         let (flights, count) = (Arc::new(Flights::default()), Arc::default());
         let start = |time| {
-            let load = || -> Box<dyn LoadTask<_, _>> { Box::new(Slow(Arc::clone(&count), time)) };
+            let load = Box::new(Slow(Arc::clone(&count), time));
             flights.join_or_start(id(Under::Nothing), load).0
         };
         let _hangs = start(Duration::from_secs(3600));
         tokio::task::yield_now().await;
-        let next = timeout(3 * NEXT_AFTER, start(MOMENT).outcome()).await;
-        assert_eq!(*next.unwrap().unwrap().unwrap(), 2);
+        let next = timeout(3 * NEXT_AFTER, number(start(MOMENT))).await;
+        assert_eq!(next.unwrap(), 2);
     }
 
     #[tokio::test]
@@ -368,9 +414,9 @@ mod tests {
         let flights = Arc::new(Flights::default());
         for under in [Under::Nothing, Under::Generations(vec![1])] {
             for _ in 0..2 {
-                let load = || -> Box<dyn LoadTask<usize, ()>> { Box::new(Panics) };
-                let (flight, _) = flights.join_or_start(id(under.clone()), load);
-                assert!(matches!(flight.outcome().await, Err(LoadError::Aborted)));
+                let (flight, _) = flights.join_or_start(id(under.clone()), Box::new(Panics));
+                let outcome = flight.landed().await.outcome;
+                assert!(matches!(outcome, Err(LoadError::Aborted)));
             }
         }
     }

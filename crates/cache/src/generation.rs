@@ -83,6 +83,11 @@ pub(crate) fn of_tag(tag: &[u8]) -> Vec<u8> {
     [b"t:", tag].concat()
 }
 
+/// The tag that a stamp is named after, if it is that of a tag.
+pub(crate) fn tag_of(name: &[u8]) -> Option<&[u8]> {
+    name.strip_prefix(b"t:")
+}
+
 impl Generations {
     pub(crate) fn new() -> Self {
         Self {

@@ -9,6 +9,7 @@ mod flight;
 mod generation;
 pub mod history;
 mod key;
+mod learning;
 mod load;
 mod memory;
 mod metrics;
@@ -19,6 +20,8 @@ mod policy;
 mod read;
 mod redis;
 mod response;
+#[cfg(feature = "statements")]
+pub mod statements;
 mod write;
 
 pub use builder::Builder;

@@ -14,7 +14,7 @@ use crate::{
     cache::{Cached, Inner, Read},
     envelope::{Body, Envelope, encode_value, schema_of},
     event::{self, Answered},
-    flight::{Flight, Id, Load, LoadTask, Outcome, Publish},
+    flight::{Boarded, Id, Load, LoadTask, Outcome, Publish, Under},
     generation::{Seen, random},
     memory::{Entry, Value},
     mutant::Mutant,
@@ -48,20 +48,46 @@ impl<F> Task<F> {
 }
 
 impl Cache {
-    pub(crate) fn start_or_join<T, E, L>(
+    pub(crate) fn start_or_join<T, E>(
         &self,
         read: &Read<'_>,
-        ground: &Ground,
-        task: L,
-    ) -> (Flight<T, E>, bool)
+        under: &Under,
+        task: Box<dyn LoadTask<T, E>>,
+    ) -> Boarded<T, E>
     where
         T: Cached,
         E: Send + Sync + 'static,
-        L: Load<T, E>,
     {
-        let id = Id::new::<T, E>(read.key, read.absent_counts, ground.under.clone());
-        let load = || -> Box<dyn LoadTask<T, E>> { Box::new(task) };
-        self.0.flights.join_or_start(id, load)
+        let id = Id::new::<T, E>(read.key, read.absent_counts, under.clone());
+        self.0.flights.join_or_start(id, task)
+    }
+
+    /// What a load gives to a reader who started it, or joined it and kept `own`.
+    async fn land<T, E>(
+        &self,
+        read: &Read<'_>,
+        under: &Under,
+        (flight, own): Boarded<T, E>,
+    ) -> Outcome<T, E>
+    where
+        T: Cached,
+        E: Send + Sync + 'static,
+    {
+        let landed = flight.landed().await;
+        match own {
+            // It read more than was known: a write that this reader must see may have come between.
+            // Who joins past the cache joins before the load begins.
+            Some(mut own)
+                if !landed.may_be_shared
+                    && *under != Under::Nothing
+                    && !self.0.mutation.is(Mutant::ShareUnsettled) =>
+            {
+                own.pass_the_cache();
+                let (flight, _) = self.start_or_join(read, &Under::Nothing, own);
+                flight.landed().await.outcome
+            }
+            _ => landed.outcome,
+        }
     }
 
     /// Loads, or waits for who does, as long as the policy says.
@@ -81,7 +107,8 @@ impl Cache {
         let inner = &self.0;
         inner.counters.misses.one();
         let task = Task::new(inner, &read, ground.clone(), load);
-        let (flight, joined) = self.start_or_join(&read, &ground, task);
+        let boarded = self.start_or_join(&read, &ground.under, Box::new(task));
+        let joined = boarded.1.is_some();
         if joined {
             inner.counters.coalesced.one();
         }
@@ -89,7 +116,7 @@ impl Cache {
         let patience = soft.map_or(read.policy.hard_timeout, |soft| {
             soft.min(read.policy.hard_timeout)
         });
-        let outcome = timeout(patience, flight.outcome())
+        let outcome = timeout(patience, self.land(&read, &ground.under, boarded))
             .await
             .unwrap_or(Err(LoadError::TimedOut { after: patience }));
         let answered = match (&outcome, &resort) {
@@ -128,9 +155,21 @@ where
         } = self;
         let started = Instant::now();
         inner.counters.loads.one();
-        let outcome = inner.run_loader(&policy, span, load).await;
-        publish.outcome(outcome.clone());
+        let watch = inner.learning.watch(&span);
+        let outcome = inner.run_loader(&policy, watch.span(), load).await;
+        let is_settled = match &outcome {
+            Ok(_) => {
+                let found = watch.end(inner.mutation).await;
+                inner.learning.settles(&key, &seen, &found)
+            }
+            Err(_) => true,
+        };
+        publish.landed(outcome.clone(), is_settled);
         match outcome {
+            #[cfg(feature = "statements")]
+            Ok(_) if !is_settled && !inner.mutation.is(Mutant::KeepUnsettled) => {
+                inner.counters.undetermined.one();
+            }
             Ok(value) => {
                 let kept = Kept {
                     key: &key,
@@ -147,6 +186,10 @@ where
                 tokio::time::sleep(policy.error_ttl).await;
             }
         }
+    }
+
+    fn pass_the_cache(&mut self) {
+        self.ground = Ground::unknown();
     }
 }
 
@@ -248,8 +291,13 @@ impl Inner {
             self.counters.rejected_fills.one();
             return;
         }
-        let entry = Entry::new(value, seen, lifetime, age, kept.load_time, size);
-        self.memory.insert(kept.key, entry);
+        let entry = Entry::new(value, seen.clone(), lifetime, age, kept.load_time, size);
+        let insert = || self.memory.insert(kept.key, entry);
+        if self.mutation.is(Mutant::KeepUnsettled) {
+            insert();
+        } else if !self.learning.keep_if_settled(kept.key, &seen, insert) {
+            self.counters.rejected_fills.one();
+        }
     }
 
     /// Whether what was found to be expired has not been invalidated since.

@@ -10,11 +10,11 @@ use std::{
 const BUCKETS_US: [u64; 8] = [100, 250, 500, 1_000, 5_000, 10_000, 50_000, 100_000];
 
 macro_rules! counters {
-    ($($(#[doc = $help:literal])+ $name:ident,)+) => {
+    ($($(#[doc = $help:literal])+ $(#[cfg($when:meta)])? $name:ident,)+) => {
         /// The counters themselves.
         #[derive(Debug, Default)]
         pub(crate) struct Counters {
-            $(pub(crate) $name: Counter,)+
+            $($(#[cfg($when)])? pub(crate) $name: Counter,)+
             pub(crate) redis_latency: Latency,
         }
 
@@ -22,7 +22,7 @@ macro_rules! counters {
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Stats {
-            $($(#[doc = $help])+ pub $name: u64,)+
+            $($(#[doc = $help])+ $(#[cfg($when)])? pub $name: u64,)+
             /// Entries in memory.
             pub entries: u64,
             /// What they take in memory, in bytes, about.
@@ -36,14 +36,14 @@ macro_rules! counters {
         impl Counters {
             pub(crate) fn stats(&self) -> Stats {
                 Stats {
-                    $($name: self.$name.get(),)+
+                    $($(#[cfg($when)])? $name: self.$name.get(),)+
                     ..Stats::default()
                 }
             }
         }
 
         const HELP: &[(&str, &str, fn(&Stats) -> u64)] = &[
-            $((stringify!($name), concat!($($help),+), |stats| stats.$name),)+
+            $($(#[cfg($when)])? (stringify!($name), concat!($($help),+), |stats| stats.$name),)+
         ];
     };
 }
@@ -69,6 +69,9 @@ counters! {
     bypasses,
     /// Values loaded and not kept, because something they depend on changed meanwhile.
     rejected_fills,
+    /// Values loaded and not kept, because it was not known before what they depend on.
+    #[cfg(feature = "statements")]
+    undetermined,
     /// Entries dropped from memory because room was needed.
     evictions,
     /// Values not kept because they are larger than the limit.

@@ -4,7 +4,10 @@
 /// A cache with one of its safeguards taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-#[cfg_attr(not(feature = "mutants"), allow(unreachable_pub))]
+#[cfg_attr(
+    not(feature = "mutants"),
+    expect(unreachable_pub, reason = "it is exported with the feature only")
+)]
 pub enum Mutant {
     /// A load is stored whatever happened since it began.
     FillWithoutComparing,
@@ -19,18 +22,28 @@ pub enum Mutant {
     NoLease,
     /// Stamps are numbers that count up, and start again when they are lost.
     CountersAsStamps,
+    /// A load that read what was not watched before it began is kept (feature `statements`).
+    KeepUnsettled,
+    /// Such a load is handed to readers who came while it ran.
+    ShareUnsettled,
+    /// Statements that are reported after their load or write has ended are not waited for.
+    #[allow(dead_code, reason = "there is none to wait for without the feature")]
+    NotWaitForStatements,
 }
 
 #[cfg(feature = "mutants")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::FillWithoutComparing,
         Self::FlightsWithoutGenerations,
         Self::RenewBeforeCommit,
         Self::NoMark,
         Self::NoLease,
         Self::CountersAsStamps,
+        Self::KeepUnsettled,
+        Self::ShareUnsettled,
+        Self::NotWaitForStatements,
     ];
 }
 

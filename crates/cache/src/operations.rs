@@ -34,7 +34,7 @@ impl Cache {
         let read = Read {
             key,
             policy,
-            seen: inner.generations.see(key, tags),
+            seen: inner.see(key, tags),
             started,
             absent_counts: false,
         };
@@ -80,7 +80,7 @@ impl Cache {
         let lifetime = policy.lifetime(true, rand::random());
         // Before anything else: loads that began earlier are not to replace it.
         inner.generations.renew_key(key);
-        let seen = inner.generations.see(key, tags);
+        let seen = inner.see(key, tags);
         let bytes = encode_value(&value).filter(|bytes| bytes.len() <= inner.max_value_bytes);
         let Some(bytes) = bytes.filter(|_| !lifetime.ttl.is_zero()) else {
             inner.counters.too_large.one();

@@ -7,14 +7,15 @@ use std::{
 };
 
 use tokio::time::{sleep, timeout};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use crate::{
     Cache, Mode, NotTold, WriteError,
     cache::Inner,
     event,
-    generation::{ALL, of_group, of_tag},
+    generation::{ALL, of_group, of_tag, tag_of},
     key::Pattern,
+    learning::Dependencies,
     mutant::Mutant,
     redis::Line,
 };
@@ -37,7 +38,8 @@ impl Cache {
     /// Runs a transaction and invalidates what depends on its tags.
     ///
     /// The transaction runs in a task of its own: once begun it is finished, and followed by its
-    /// invalidation, even if the caller goes away. It must commit before it returns, and its
+    /// invalidation, even if the caller goes away. It keeps the `tracing` span of the caller, so that
+    /// its statements are seen as those of the request. It must commit before it returns, and its
     /// error must mean that it did not commit or that this is not known.
     ///
     /// In [`Mode::Strict`], everybody is told before it begins: from then on, readers of these
@@ -61,9 +63,9 @@ impl Cache {
     {
         let names: Vec<_> = tags.into_iter().map(|tag| of_tag(tag.as_ref())).collect();
         let inner = Arc::clone(&self.0);
-        let writing = async move { inner.run_write(names, transaction).await };
-        // What the transaction runs belongs to the request that asked for it.
-        let running = tokio::spawn(writing.in_current_span());
+        let run = async move { inner.run_write(names, transaction).await };
+        // Its statements, and what it tells, belong to the request that writes.
+        let running = tokio::spawn(run.instrument(Span::current()));
         running.await.unwrap_or(Err(WriteError::Aborted))
     }
 
@@ -158,7 +160,9 @@ impl Inner {
             let _told = self.end(number, write.take_names()).await;
         }
         let after = self.write_timeout;
-        let mut running = tokio::spawn(transaction(write.clone()).in_current_span());
+        let watch = self.learning.watch(&Span::current());
+        let transaction = transaction(write.clone()).instrument(watch.span());
+        let mut running = tokio::spawn(transaction);
         let result = match timeout(after, &mut running).await {
             Ok(Ok(result)) => result.map_err(WriteError::Failed),
             Ok(Err(_)) => Err(WriteError::Aborted),
@@ -167,22 +171,35 @@ impl Inner {
                 Err(WriteError::TimedOut { after })
             }
         };
-        let names = write.take_names();
+        let mut names = write.take_names();
+        let unmarked = unmarked(watch.end(self.mutation).await, &names);
         if matches!(
             result,
             Err(WriteError::TimedOut { .. } | WriteError::Aborted)
         ) && self.mode == Mode::Strict
         {
             // It may still commit: the mark stays until it is given up.
+            if !unmarked.is_empty() {
+                let _marked_when_it_can_be = self.begin(number, &unmarked).await;
+                names.extend(unmarked);
+            }
             self.renew_here(&names);
             if let Some(line) = &self.line {
                 line.gives_up(number);
             }
             return result;
         }
+        let result = match self.line.is_some() && self.mode == Mode::Strict {
+            true => result.and_then(|value| all_marked(&unmarked).map(|()| value)),
+            false => result,
+        };
+        names.extend(unmarked);
         // After a failure as well: a commit may have arrived whose answer was lost.
         match self.end(number, names).await {
-            Err(NotTold) if self.mode == Mode::Strict => result.and(Err(WriteError::Untold)),
+            Err(NotTold) if self.mode == Mode::Strict => match result {
+                Ok(_) | Err(WriteError::Unmarked { .. }) => Err(WriteError::Untold),
+                failed @ Err(_) => failed,
+            },
             _ => result,
         }
     }
@@ -210,6 +227,7 @@ impl Inner {
         self.counters.invalidations.add(names.len() as u64);
         self.renew_here(&names);
         let Some(line) = &self.line else {
+            event::change(&self.name, "write", names.len(), true);
             return Ok(());
         };
         let mut told = line.renew(number, &names).await;
@@ -236,7 +254,7 @@ impl Inner {
         let number = self.line.as_ref().map_or(0, |line| line.new_write());
         let inner = Arc::clone(self);
         // Once begun, it goes on even if the caller goes away.
-        let telling = async move {
+        let tell = async move {
             let count = names.len();
             inner.counters.invalidations.add(count as u64);
             inner.renew_here(&names);
@@ -253,7 +271,7 @@ impl Inner {
             }
             told
         };
-        let telling = tokio::spawn(telling.in_current_span());
+        let telling = tokio::spawn(tell.instrument(Span::current()));
         telling.await.unwrap_or(Err(NotTold))
     }
 
@@ -273,6 +291,30 @@ impl Inner {
         event::change(&self.name, "delete_pattern", 1, deleted.is_ok());
         deleted.unwrap_or(here)
     }
+}
+
+/// What a write changed beside its tags; everything, if that is not known.
+fn unmarked(found: Dependencies, names: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let changes = match found {
+        Dependencies::AsGiven => return Vec::new(),
+        Dependencies::Unknown => return vec![ALL.to_vec()],
+        Dependencies::Known { changes, .. } => changes,
+    };
+    let changed = changes.iter().map(|tag| of_tag(tag));
+    changed.filter(|name| !names.contains(name)).collect()
+}
+
+/// Whether a strict write has told of all its tags before it began.
+fn all_marked<E>(unmarked: &[Vec<u8>]) -> Result<(), WriteError<E>> {
+    if unmarked.is_empty() {
+        return Ok(());
+    }
+    let tags = unmarked.iter().filter_map(|name| tag_of(name));
+    Err(WriteError::Unmarked {
+        tags: tags
+            .map(|tag| String::from_utf8_lossy(tag).into_owned())
+            .collect(),
+    })
 }
 
 /// Tries until Redis has been told, or nobody needs the cache any more.

@@ -1,5 +1,5 @@
 //! What the layer costs per statement, as a bare event like sqlx's and through sqlx itself, and per
-//! read of the cache.
+//! use of the cache, beside a statement's.
 //!
 //! `cargo bench -p speedwell-trace`. A process has one global subscriber, so this program starts
 //! itself once per setting (`SETTINGS`). They take turns of some milliseconds, so that a busy
@@ -41,13 +41,18 @@ use tracing_subscriber::{
 const SETTINGS: [&str; 4] = ["off", "heard", "on", "fmt"];
 
 /// Requests of so many statements, as bare events and through sqlx; of so many reads of the cache.
-const WORKLOADS: [&str; 5] = [
+const WORKLOADS: [&str; 6] = [
     "event, 5 different",
+    STATEMENTS,
     "event, 100 equal",
     "sqlx, 5 different",
     "sqlx, 100 equal",
-    "cache, 10 reads",
+    CACHE_READS,
 ];
+
+/// Two requests that are alike but for what is in them.
+const STATEMENTS: &str = "event, 10 equal";
+const CACHE_READS: &str = "cache, 10 reads";
 
 /// How long one turn of one setting runs.
 const TURN: Duration = Duration::from_millis(25);
@@ -98,12 +103,32 @@ fn compare(turns: usize) {
         }
         println!();
     }
+    beside_a_statement(&mut workers, turns);
     let detectors = median(
         (0..turns)
             .map(|_| workers[2].measure("detectors"))
             .collect(),
     );
     println!("\nthe detectors on a request of 20 different statements: {detectors:.0} ns");
+}
+
+/// What the layer adds to the event of one use of the cache and to that of one statement, and the one
+/// as a share of the other.
+fn beside_a_statement(workers: &mut [Worker], turns: usize) {
+    let [_, heard, on, _] = workers else {
+        panic!("one worker for each setting")
+    };
+    let mut added = |workload| on.measure(workload) - heard.measure(workload);
+    let rounds: Vec<(f64, f64)> = (0..turns)
+        .map(|_| (added(CACHE_READS), added(STATEMENTS)))
+        .collect();
+    let read = median(rounds.iter().map(|round| round.0).collect());
+    let statement = median(rounds.iter().map(|round| round.1).collect());
+    println!(
+        "\nwhat the layer adds to an event: {read:.0} ns for a use of the cache, {statement:.0} ns for a \
+         statement, so {:.2} of it",
+        read / statement
+    );
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -167,10 +192,11 @@ fn work(setting: &str) {
                 black_box(detectors.inspect(black_box(&inspected), None));
             }),
             "event, 5 different" => turn(5, || in_request(|| TEXTS.into_iter().for_each(event))),
+            STATEMENTS => turn(10, || in_request(|| (0..10).for_each(|_| event(TEXT)))),
             "event, 100 equal" => turn(100, || in_request(|| (0..100).for_each(|_| event(TEXT)))),
             "sqlx, 5 different" => turn(5, || sqlx_page(&runtime, &pool)),
             "sqlx, 100 equal" => turn(100, || sqlx_loop(&runtime, &pool)),
-            "cache, 10 reads" => turn(10, || in_request(|| (0..10).for_each(cache_read))),
+            CACHE_READS => turn(10, || in_request(|| (0..10).for_each(cache_read))),
             other => panic!("no workload `{other}`"),
         };
         println!("{cost}");

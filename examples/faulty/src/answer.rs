@@ -7,6 +7,7 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::json;
+use speedwell_cache::{BuildError, LoadError, WriteError};
 
 /// How many rows a page shows: 1 to 100, 20 unless the request says otherwise.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -56,6 +57,15 @@ pub(crate) enum Failure {
     /// The database did not do what it was asked.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
+    /// What is cached could not be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError<sqlx::Error>),
+    /// What is cached could not be changed.
+    #[error(transparent)]
+    Write(#[from] WriteError<sqlx::Error>),
+    /// There is no cache.
+    #[error(transparent)]
+    Cache(#[from] BuildError),
 }
 
 impl IntoResponse for Failure {
@@ -67,14 +77,16 @@ impl IntoResponse for Failure {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "no database connection is free".to_owned(),
             ),
-            Self::Database(error) => {
-                tracing::error!(%error, "the database refused a statement");
-                (
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "the database refused".to_owned(),
-                )
-            }
+            Self::Database(error) => internal(error, "the database refused a statement"),
+            Self::Load(error) => internal(error, "a value could not be loaded"),
+            Self::Write(error) => internal(error, "a write was not done"),
+            Self::Cache(error) => internal(error, "the cache could not be made"),
         };
         (status, Json(json!({ "error": detail }))).into_response()
     }
+}
+
+fn internal(error: &dyn std::error::Error, what: &str) -> (StatusCode, String) {
+    tracing::error!(%error, "{what}");
+    (StatusCode::INTERNAL_SERVER_ERROR, what.to_owned())
 }

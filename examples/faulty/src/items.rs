@@ -1,9 +1,9 @@
 //! Items as lists show them, and the one healthy page of them that most routes begin with.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, SqlitePool};
 
-#[derive(Debug, Clone, Serialize, FromRow)]
+#[derive(Debug, Clone, Serialize, Deserialize, FromRow)]
 pub(crate) struct Item {
     pub(crate) id: i64,
     pub(crate) shop_id: i64,

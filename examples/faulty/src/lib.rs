@@ -5,6 +5,7 @@
 //! crate ask the database for the plans and so keep the list true.
 
 mod answer;
+mod cached;
 pub mod database;
 mod faults;
 mod healthy;

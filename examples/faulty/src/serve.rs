@@ -7,17 +7,21 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{Database, answer::Failure, faults, healthy, observe};
+use crate::{Database, answer::Failure, cached::Cached, faults, healthy, observe};
 
-/// All routes over one database.
-pub fn router(database: Database) -> Router {
-    Router::new()
-        .merge(faults::routes())
-        .merge(healthy::routes())
+/// All routes over one database, with one cache in memory.
+///
+/// # Errors
+/// When the cache cannot be made.
+pub async fn router(database: Database) -> anyhow::Result<Router> {
+    let cached = Cached::new(database.clone()).await?;
+    Ok(Router::new()
+        .merge(faults::routes(cached.clone()))
+        .merge(healthy::routes(cached))
         .layer(middleware::from_fn(observe::request_span))
         // Not a route of the shop, so not observed.
         .route("/ready", get(ready))
-        .with_state(database)
+        .with_state(database))
 }
 
 /// Answers requests at `listen` (`127.0.0.1:8090`) until SIGINT or SIGTERM; requests that are under
@@ -30,7 +34,8 @@ pub async fn serve(database: Database, listen: &str) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen).await.with_context(|| {
         format!("cannot listen on `{listen}`; set LISTEN to a free address such as 127.0.0.1:8091")
     })?;
-    axum::serve(listener, router(database.clone()))
+    let router = router(database.clone()).await?;
+    axum::serve(listener, router)
         .with_graceful_shutdown(stopped())
         .await?;
     database.close().await;

@@ -2,6 +2,9 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
+use cached::{
+    AsyncRedisCache, ConcurrentCachedAsync, ConcurrentCachedAsyncExt as _, ShardedTtlCache,
+};
 use redis::AsyncCommands as _;
 
 use crate::harness::{Database, Failed, Scheme};
@@ -93,6 +96,49 @@ impl Scheme for Foyer {
     async fn write(&self, key: u64) -> Option<u64> {
         let version = self.database.write(key).await;
         self.cache.remove(&key);
+        Some(version)
+    }
+}
+
+/// cached: `async_try_get_or_set_with`, `async_delete` after the write; in memory or in Redis.
+pub(crate) struct Cached<C> {
+    cache: C,
+    database: Arc<Database>,
+}
+
+impl Cached<ShardedTtlCache<u64, u64>> {
+    pub(crate) fn in_memory(database: &Arc<Database>) -> Arc<Self> {
+        Arc::new(Self {
+            cache: ShardedTtlCache::builder().ttl(TTL).build().unwrap(),
+            database: Arc::clone(database),
+        })
+    }
+}
+
+impl Cached<AsyncRedisCache<u64, u64>> {
+    pub(crate) async fn in_redis(url: &str, database: &Arc<Database>) -> Arc<Self> {
+        let builder = AsyncRedisCache::builder("bench").ttl(TTL);
+        Arc::new(Self {
+            cache: builder.connection_string(url).build().await.unwrap(),
+            database: Arc::clone(database),
+        })
+    }
+}
+
+impl<C> Scheme for Cached<C>
+where
+    C: ConcurrentCachedAsync<u64, u64> + Send + Sync + 'static,
+    C::Error: Send,
+{
+    async fn read(&self, key: u64) -> Option<u64> {
+        let load = || async { Ok::<_, Failed>(self.database.read(key).await) };
+        let read = self.cache.async_try_get_or_set_with(key, load).await;
+        read.ok()?.ok()
+    }
+
+    async fn write(&self, key: u64) -> Option<u64> {
+        let version = self.database.write(key).await;
+        let _deleted = self.cache.async_delete(&key).await;
         Some(version)
     }
 }

@@ -8,6 +8,7 @@ mod loads;
 mod redis_faults;
 mod shared;
 mod times;
+mod told;
 mod writes;
 
 use std::{

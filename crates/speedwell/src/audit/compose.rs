@@ -354,13 +354,10 @@ impl Measured<'_> {
     ) -> StatementReport {
         let mut routes: Vec<String> = Vec::new();
         for probe in &largest.probes {
-            let runs = probe.samples.iter().any(|sample| {
-                sample
-                    .request
-                    .statements
-                    .iter()
-                    .any(|each| each.fingerprint == fingerprint)
-            });
+            let runs = probe
+                .requests()
+                .flat_map(|request| &request.statements)
+                .any(|each| each.fingerprint == fingerprint);
             if runs && !routes.contains(&probe.name) {
                 routes.push(probe.name.clone());
             }

@@ -151,7 +151,22 @@ impl Weighing<'_> {
                 }
             }
         }
+        self.inspect_cold(&detectors);
         self.weigh_growth();
+    }
+
+    /// What only a cache that is empty shows: reads in a loop that memory answers later, and several
+    /// who load one value at the same time.
+    fn inspect_cold(&mut self, detectors: &Detectors) {
+        for probe in &self.largest.probes {
+            let seen = probe.cold.iter().flat_map(|request| {
+                let findings = detectors.inspect(request, None).findings.into_iter();
+                findings.filter(|finding| finding.kind == FindingKind::CacheReadLoop)
+            });
+            for finding in seen.chain(detectors.stampedes(&probe.cold)) {
+                self.add(&probe.name, finding, None);
+            }
+        }
     }
 
     /// Whether every request was seen and every statement explained: only then is what no plan
@@ -233,12 +248,10 @@ fn strength(finding: &Finding) -> (Proof, u64, Duration) {
     (finding.proof, finding.count, finding.cost.time)
 }
 
-/// The distinct statements of a probe, each with one execution.
+/// The distinct statements of a probe, each with one execution, a counted one if there is one. What a
+/// cache has hidden from the counted requests is among them.
 fn distinct(probe: &Probe) -> BTreeMap<Fingerprint, &Statement> {
-    let statements = probe
-        .samples
-        .iter()
-        .flat_map(|sample| &sample.request.statements);
+    let statements = probe.requests().flat_map(|request| &request.statements);
     let mut distinct = BTreeMap::new();
     for statement in statements {
         distinct.entry(statement.fingerprint).or_insert(statement);
@@ -274,6 +287,7 @@ mod tests {
         *,
     };
     use crate::config;
+    use speedwell_trace::{CacheAction, CacheOperation, ReadOutcome};
 
     const LIST: &str = "SELECT id, author_id FROM items ORDER BY id LIMIT $1";
     const CHILD: &str = "SELECT name FROM authors WHERE id = $1";
@@ -403,6 +417,38 @@ mod tests {
             (findings, format!("{:?}", evidence.suppressed))
         };
         assert_eq!(told(&scales()), told(&scales()));
+    }
+
+    #[test]
+    fn what_only_an_empty_cache_shows_is_found() {
+        let load = |key_hash, offset| CacheOperation {
+            cache: "deals".into(),
+            action: CacheAction::Read {
+                group: "share".into(),
+                key_hash,
+                outcome: ReadOutcome::Load,
+            },
+            offset: QUICK * offset,
+            duration: QUICK,
+            site: None,
+        };
+        let list = || probe(1000, None, "/items", &[ran(LIST, 1, QUICK)]);
+        let crowd = |loads: Vec<CacheOperation>| {
+            let mut probe = list();
+            probe.cold = vec![probe.samples[0].request.clone(); 3];
+            for request in &mut probe.cold {
+                request.cache = loads.clone();
+            }
+            found(&[at(1000, vec![probe])])
+        };
+        assert_eq!(crowd(Vec::new()), []);
+        assert_eq!(
+            crowd(vec![load(7, 0)]),
+            [(FindingKind::Stampede, Proof::Likely)]
+        );
+        let in_turn = (0..6).map(|turn| load(u64::from(turn), turn)).collect();
+        let kinds: Vec<FindingKind> = crowd(in_turn).into_iter().map(|each| each.0).collect();
+        assert!(kinds.contains(&FindingKind::CacheReadLoop), "{kinds:?}");
     }
 
     #[test]

@@ -376,8 +376,8 @@ impl Stage<'_> {
         progress: &Progress,
     ) -> Result<(BTreeMap<Fingerprint, Explained>, speedwell_plan::Schema), AuditError> {
         let mut distinct: BTreeMap<Fingerprint, &Statement> = BTreeMap::new();
-        let requests = probes.iter().flat_map(|probe| &probe.samples);
-        for statement in requests.flat_map(|sample| &sample.request.statements) {
+        let requests = probes.iter().flat_map(Probe::requests);
+        for statement in requests.flat_map(|request| &request.statements) {
             distinct.entry(statement.fingerprint).or_insert(statement);
         }
         let schema = database.schema().await.map_err(explain_error)?;

@@ -3,10 +3,12 @@
 
 use std::{collections::HashMap, net::SocketAddr, path::Path, time::Duration};
 
+use http::Method;
 use serde_json::Value;
 use speedwell_collect::Receiver;
 use speedwell_load::{Answer, Connection, Prepared, Rows, Session, Step};
 use speedwell_trace::{Request, SpanId, TraceId};
+use tokio::task::JoinSet;
 
 use super::steps::{Sizes, step};
 use crate::config::{Audited, RouteSpec};
@@ -14,6 +16,10 @@ use crate::config::{Audited, RouteSpec};
 /// Spans are exported every 100 ms; a service that needs longer than this for its last ones is
 /// not going to send them.
 const SPAN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// So many ask for the same at the same moment when a `GET` is asked for the first time: enough for
+/// a stampede on an empty cache, and few beside any load.
+const CROWD: usize = 5;
 
 /// All probes of one route at one scale and page size.
 #[derive(Debug)]
@@ -23,6 +29,9 @@ pub(crate) struct Probe {
     pub(crate) scale: u64,
     pub(crate) page_size: Option<u64>,
     pub(crate) samples: Vec<Sample>,
+    /// The requests before the counted ones, of a `GET` several at the same moment: what the
+    /// service does while its caches are empty. Their times are not counted.
+    pub(crate) cold: Vec<Request>,
     /// Probes whose spans never came.
     pub(crate) unseen: usize,
     /// Why a probe could not be sent or was not answered as expected; the first one.
@@ -47,6 +56,14 @@ impl Failure {
     }
 }
 
+impl Probe {
+    /// Everything that was observed, the counted requests first.
+    pub(crate) fn requests(&self) -> impl Iterator<Item = &Request> {
+        let counted = self.samples.iter().map(|sample| &sample.request);
+        counted.chain(&self.cold)
+    }
+}
+
 /// One request that was sent, answered and observed.
 #[derive(Debug)]
 pub(crate) struct Sample {
@@ -68,13 +85,14 @@ pub(crate) struct Target<'a> {
     /// Folder with the data of the scale.
     pub(crate) workdir: &'a Path,
     pub(crate) users: Option<Rows>,
-    /// Counted probes of each route and page size; one more is sent first to warm it up. Each
-    /// is sent by a user of its own, so that what a user can do once can be probed.
+    /// Counted probes of each route and page size; one more, of a `GET` a crowd, is sent first to
+    /// warm it up. Each is sent by a user of its own, so that what a user can do once can be probed.
     pub(crate) probes: usize,
 }
 
 struct Sent {
     probe: usize,
+    is_counted: bool,
     trace: TraceId,
     path: String,
     total: Duration,
@@ -107,6 +125,7 @@ pub(crate) async fn probe(
                 scale: target.scale,
                 page_size,
                 samples: Vec::new(),
+                cold: Vec::new(),
                 unseen: 0,
                 failure: None,
             };
@@ -118,9 +137,11 @@ pub(crate) async fn probe(
             match step(route, sizes) {
                 Ok(step) => {
                     for (user, session) in sessions.iter_mut().enumerate() {
-                        match ask(&step, session, &mut connection).await {
-                            Ok(asked) if user > 0 => sent.push(asked.sent(index)),
-                            Ok(_) => {}
+                        let crowd = crowd(&step, user);
+                        match ask(&step, session, &mut connection, crowd, target).await {
+                            Ok(asked) => {
+                                sent.extend(asked.into_iter().map(|one| one.sent(index, user > 0)));
+                            }
                             Err(failure) => {
                                 probe.failure.get_or_insert(failure);
                             }
@@ -144,6 +165,14 @@ fn page_sizes(route: &RouteSpec) -> Vec<Option<u64>> {
     }
 }
 
+/// How many ask at the same moment: a crowd for what only reads, when it is read for the first time.
+fn crowd(step: &Step, user: usize) -> usize {
+    match user == 0 && step.method == Method::GET {
+        true => CROWD,
+        false => 1,
+    }
+}
+
 struct Asked {
     trace: TraceId,
     path: String,
@@ -151,9 +180,10 @@ struct Asked {
 }
 
 impl Asked {
-    fn sent(self, probe: usize) -> Sent {
+    fn sent(self, probe: usize, is_counted: bool) -> Sent {
         Sent {
             probe,
+            is_counted,
             trace: self.trace,
             path: self.path,
             total: self.answer.service_time,
@@ -163,41 +193,61 @@ impl Asked {
     }
 }
 
+/// Sends a request as often as `crowd` says, at the same moment, and takes the captures of one
+/// answer. That one must be as expected; of the others, those that are not do not count.
 async fn ask(
     step: &Step,
     session: &mut Session,
     connection: &mut Connection,
-) -> Result<Asked, Failure> {
+    crowd: usize,
+    target: &Target<'_>,
+) -> Result<Vec<Asked>, Failure> {
     let prepared: Prepared = session
         .prepare(step)
         .map_err(|error| Failure::plain(error.to_string()))?;
+    let mut others = JoinSet::new();
+    for _ in 1..crowd {
+        let (step, prepared) = (step.clone(), prepared.clone());
+        let mut own = Connection::new(target.address, target.audited.load.timeout);
+        others.spawn(async move { send(&step, &prepared, &mut own).await });
+    }
+    let asked = send(step, &prepared, connection).await?;
+    session
+        .absorb(step, &asked.answer)
+        .map_err(|error| failed(step, &prepared, error.to_string(), ""))?;
+    let others = others.join_all().await.into_iter().flatten();
+    Ok([asked].into_iter().chain(others).collect())
+}
+
+async fn send(
+    step: &Step,
+    prepared: &Prepared,
+    connection: &mut Connection,
+) -> Result<Asked, Failure> {
     let trace = TraceId(rand::random());
     let traceparent = format!("00-{trace}-{}-01", SpanId(rand::random()));
-    let path = prepared.path().to_owned();
-    let failed = |what: String, more: &str| Failure {
-        detail: format!("{what} ({} {path}){more}", step.method),
-        what,
-    };
     let answer = connection
-        .send(&prepared, Some(&traceparent))
+        .send(prepared, Some(&traceparent))
         .await
-        .map_err(|error| failed(error.to_string(), ""))?;
+        .map_err(|error| failed(step, prepared, error.to_string(), ""))?;
     if !step.expect.accepts(answer.status) {
         let body = String::from_utf8_lossy(&answer.body);
         let start: String = body.chars().take(200).collect();
-        return Err(failed(
-            format!("it answered {}", answer.status),
-            &format!(": {start}"),
-        ));
+        let what = format!("it answered {}", answer.status);
+        return Err(failed(step, prepared, what, &format!(": {start}")));
     }
-    session
-        .absorb(step, &answer)
-        .map_err(|error| failed(error.to_string(), ""))?;
     Ok(Asked {
         trace,
-        path,
+        path: prepared.path().to_owned(),
         answer,
     })
+}
+
+fn failed(step: &Step, prepared: &Prepared, what: String, more: &str) -> Failure {
+    Failure {
+        detail: format!("{what} ({} {}){more}", step.method, prepared.path()),
+        what,
+    }
 }
 
 /// Waits for the spans of everything that was sent and hands each request to its probe.
@@ -213,6 +263,7 @@ async fn attach(probes: &mut [Probe], sent: Vec<Sent>, receiver: &Receiver) {
             .remove(&sent.trace)
             .and_then(|requests| requests.into_iter().max_by_key(|request| request.duration));
         match request {
+            Some(request) if !sent.is_counted => probe.cold.push(request),
             Some(mut request) => {
                 request.rows_answered = Some(sent.rows_answered);
                 probe.samples.push(Sample {
@@ -222,7 +273,7 @@ async fn attach(probes: &mut [Probe], sent: Vec<Sent>, receiver: &Receiver) {
                     total: sent.total,
                 });
             }
-            None => probe.unseen += 1,
+            None => probe.unseen += usize::from(sent.is_counted),
         }
     }
 }

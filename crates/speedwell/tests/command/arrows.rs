@@ -11,7 +11,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("speedwell-load", &[]),
     // Servers for tests: only in dev-dependencies.
     ("throwaway", &[]),
-    ("speedwell-cache", &[]),
+    // Only with its feature `statements`.
+    ("speedwell-cache", &["speedwell-sql"]),
     (
         "speedwell",
         &[
@@ -25,7 +26,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("service-kit", &["speedwell-cache", "speedwell-trace"]),
     ("deals", &["service-kit", "speedwell-cache", "speedwell-trace"]),
     ("flyers", &["service-kit", "speedwell-trace"]),
-    ("faulty", &["speedwell-trace"]),
+    ("faulty", &["speedwell-cache", "speedwell-trace"]),
 ];
 
 fn manifests() -> BTreeMap<String, toml::Table> {
@@ -72,6 +73,19 @@ fn no_crate_imports_upwards() {
         MAY_IMPORT.len(),
         "a crate is missing from the workspace"
     );
+}
+
+#[test]
+fn the_cache_stands_alone_unless_it_is_to_observe_statements() {
+    let manifests = manifests();
+    let cache = manifests["speedwell-cache"]["dependencies"]
+        .as_table()
+        .unwrap();
+    for optional in ["speedwell-sql", "tracing-subscriber"] {
+        assert_eq!(cache[optional]["optional"].as_bool(), Some(true));
+    }
+    let features = manifests["speedwell-cache"]["features"].as_table().unwrap();
+    assert!(!features.contains_key("default"));
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub use unbounded_list::is_list_without_limit;
 pub use view::{Group, Run, View, counts_as_work};
 
 use self::known::KnownTexts;
-use crate::{Budget, FindingKind, Observation, Request};
+use crate::{Budget, Finding, FindingKind, Observation, Request};
 
 /// Looks for one kind of fault in a request.
 pub trait Detector: Send + Sync {
@@ -99,5 +99,12 @@ impl Detectors {
         }
         observation.sort();
         observation
+    }
+
+    /// The stampedes on the cache among requests that one service answered, in any order: what no
+    /// request shows by itself. For who has the requests of a while together; the layer looks for
+    /// stampedes by itself.
+    pub fn stampedes<'a>(&self, requests: impl IntoIterator<Item = &'a Request>) -> Vec<Finding> {
+        Stampedes::new(self.thresholds.stampede).among(requests)
     }
 }

@@ -57,6 +57,26 @@ impl Stampedes {
         }
     }
 
+    /// Those among requests of which only the time of day is known.
+    pub(crate) fn among<'a>(
+        &self,
+        requests: impl IntoIterator<Item = &'a Request>,
+    ) -> Vec<Finding> {
+        let mut requests: Vec<&Request> = requests.into_iter().collect();
+        requests.sort_by_key(|request| request.started);
+        let Some(first) = requests.first().map(|request| request.started) else {
+            return Vec::new();
+        };
+        let (origin, mut out) = (Instant::now(), Observation::default());
+        for request in requests {
+            let later = request.started.duration_since(first).unwrap_or_default();
+            if let Some(began) = origin.checked_add(later) {
+                self.inspect(request, began, &mut out);
+            }
+        }
+        out.findings
+    }
+
     /// Notes the loads of a request that began at `began` and is finished, and adds a finding for
     /// each stampede that one of them completes.
     pub(crate) fn inspect(&self, request: &Request, began: Instant, out: &mut Observation) {
@@ -266,6 +286,22 @@ mod tests {
             .iter()
             .sum();
         assert_eq!(seen, 1);
+    }
+
+    #[test]
+    fn requests_of_a_while_are_compared_by_the_time_of_day() {
+        let at = |second: u64| {
+            let mut request = loading(7, 0, 50);
+            request.started = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+            request
+        };
+        let among = |seconds: [u64; 4]| {
+            let requests = seconds.map(at);
+            Stampedes::new(3).among(&requests).len()
+        };
+        assert_eq!(among([90, 30, 90, 90]), 1);
+        assert_eq!(among([90, 30, 60, 90]), 0);
+        assert!(Stampedes::new(3).among([]).is_empty());
     }
 
     #[test]

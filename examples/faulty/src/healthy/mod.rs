@@ -1,5 +1,6 @@
 //! Healthy routes that look like a fault. Every handler says which, and why it is none.
 
+mod caching;
 mod lists;
 mod n_plus_one;
 mod pages;
@@ -10,10 +11,10 @@ mod writes;
 
 use axum::Router;
 
-use crate::Database;
+use crate::{Database, cached::Cached};
 
 /// All routes of this folder.
-pub(crate) fn routes() -> Router<Database> {
+pub(crate) fn routes(cached: Cached) -> Router<Database> {
     Router::new()
         .merge(n_plus_one::routes())
         .merge(repeated::routes())
@@ -22,4 +23,5 @@ pub(crate) fn routes() -> Router<Database> {
         .merge(pages::routes())
         .merge(search::routes())
         .merge(writes::routes())
+        .merge(caching::routes().with_state(cached))
 }

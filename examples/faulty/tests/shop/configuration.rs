@@ -79,6 +79,10 @@ impl Probe {
         }
     }
 
+    pub(crate) fn only_reads(&self) -> bool {
+        self.get.is_some()
+    }
+
     /// Sends the request and reads the answer, which must be a success.
     pub(crate) fn send(&self, server: &str, captured: &BTreeMap<String, Vec<String>>) -> Value {
         let url = |path: &str| format!("{server}{}", fill(path, captured));

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::{
     configuration::faults,
     explain::Catalogue,
-    listen::Seen,
+    listen::{Seen, Used},
     look::{Asked, SCALES, seeded, shop},
 };
 
@@ -214,6 +214,53 @@ fn a_pattern_begins_with_a_wildcard_exactly_where_leading_wildcard_is_listed() {
         }
     }
     assert_eq!(places, listed("leading_wildcard"));
+}
+
+#[test]
+fn the_cache_is_read_once_per_row_exactly_where_cache_read_loop_is_listed() {
+    let mut places = Places::new();
+    for large in shop().asked.iter().filter(|asked| asked.page_size == 50) {
+        let small = shop()
+            .of(&large.route)
+            .find(|small| small.page_size == 10 && small.scale == large.scale)
+            .unwrap();
+        if large.reads() > small.reads() {
+            assert_eq!(large.reads(), 5 * small.reads(), "{}", large.route);
+            let behind = large.behind_the_cache();
+            places.extend(behind.map(|seen| place(large, &seen.text)));
+        }
+    }
+    assert_eq!(places, listed("cache_read_loop"));
+}
+
+#[test]
+fn what_is_cached_is_written_in_silence_exactly_where_uncached_write_is_listed() {
+    let behind = shop().asked.iter().flat_map(Asked::behind_the_cache);
+    let cached: BTreeSet<String> = behind.map(|seen| table_of(&seen.text)).collect();
+    let mut places = Places::new();
+    for asked in shop().asked.iter().filter(|asked| asked.cache.is_empty()) {
+        let writes = asked.statements.iter().filter(|seen| is_write(seen));
+        let cached = writes.filter(|seen| cached.contains(&table_of(&seen.text)));
+        places.extend(cached.map(|seen| place(asked, &seen.text)));
+    }
+    assert_eq!(places, listed("uncached_write"));
+}
+
+#[test]
+fn three_load_one_value_at_once_exactly_where_stampede_is_listed() {
+    let mut places = Places::new();
+    for asked in &shop().asked {
+        let loads = asked.cold.cache.iter();
+        let loads: Vec<&Used> = loads.filter(|used| used.outcome == "load").collect();
+        let crowded = |load: &&Used| {
+            let beside = |other: &&&Used| other.key == load.key && other.meets(load);
+            loads.iter().filter(beside).count() >= 3
+        };
+        if loads.iter().copied().any(|load| crowded(&load)) {
+            places.insert(place(asked, &asked.statements[0].text));
+        }
+    }
+    assert_eq!(places, listed("stampede"));
 }
 
 #[test]

@@ -214,6 +214,37 @@ fn rows_are_written_by_a_constant_number_of_statements() {
 }
 
 #[test]
+fn a_cached_page_of_any_size_is_one_read() {
+    for asked in shop().of("GET /healthy/cache-read-loop/one-value") {
+        assert_eq!((asked.reads(), asked.statements.len()), (1, 0));
+        assert_eq!(asked.cold.statements.len(), 2);
+    }
+}
+
+#[test]
+fn the_write_that_is_told_has_the_text_of_the_one_that_is_not() {
+    let fault = shop().of("POST /faults/uncached-write").next().unwrap();
+    for asked in shop().of("POST /healthy/uncached-write/told") {
+        assert_eq!(asked.statements, fault.statements);
+        let told: Vec<&str> = (asked.cache.iter())
+            .map(|used| used.operation.as_str())
+            .collect();
+        assert_eq!(told, ["write"]);
+    }
+}
+
+#[test]
+fn of_those_who_ask_at_once_one_loads() {
+    for asked in shop().of("GET /healthy/stampede/shared") {
+        let reads = &asked.cold.cache;
+        let loads = reads.iter().filter(|used| used.outcome == "load").count();
+        let waited = reads.iter().filter(|used| used.outcome == "coalesced");
+        assert_eq!((loads, reads.len()), (1, 5));
+        assert!(waited.count() >= 2, "{reads:?}");
+    }
+}
+
+#[test]
 fn healthy_routes_fetch_the_same_at_any_scale() {
     for route in shop()
         .routes()

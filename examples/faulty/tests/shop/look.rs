@@ -1,5 +1,6 @@
 //! The shop as an outsider sees it: every route of `speedwell.toml` is asked at two scales and two
-//! page sizes, and every statement that it runs is noted and explained.
+//! page sizes, and every statement that it runs is noted and explained. What only reads is first asked
+//! by several at the same moment, while the cache is empty.
 //!
 //! Nothing of Speedwell is used here, so that the list of faults does not rest on what it tests.
 
@@ -14,16 +15,19 @@ use faulty::{Database, router, seed};
 use serde_json::Value;
 
 use crate::{
-    configuration::probes,
+    configuration::{Probe, probes},
     explain::{self, Catalogue, Plan},
-    listen::{self, Seen},
+    listen::{self, Notes, Seen, Used},
 };
 
 /// Scales that tell growth from chance, and are quick to make.
 pub(crate) const SCALES: [i64; 2] = [1_000, 10_000];
 
+/// How many ask at the same moment while the cache is empty.
+const CROWD: usize = 5;
+
 /// One request and everything that it did.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Asked {
     /// Method and template, as the router matched it.
     pub(crate) route: String,
@@ -32,9 +36,24 @@ pub(crate) struct Asked {
     pub(crate) page_size: i64,
     pub(crate) answer: Value,
     pub(crate) statements: Vec<Seen>,
+    pub(crate) cache: Vec<Used>,
+    /// What those did who asked before, all at the same moment; nobody did for what writes.
+    pub(crate) cold: Notes,
 }
 
 impl Asked {
+    /// Reads of the cache, whatever came of them.
+    pub(crate) fn reads(&self) -> usize {
+        let reads = self.cache.iter().filter(|used| used.operation == "read");
+        reads.count()
+    }
+
+    /// The statements that ran only while the cache was empty: what is in it is made of them.
+    pub(crate) fn behind_the_cache(&self) -> impl Iterator<Item = &Seen> {
+        let runs = |cold: &&Seen| self.statements.iter().any(|seen| seen.text == cold.text);
+        (self.cold.statements.iter()).filter(move |cold| !runs(cold))
+    }
+
     /// Rows fetched by all statements.
     pub(crate) fn rows(&self) -> u64 {
         self.statements.iter().map(|statement| statement.rows).sum()
@@ -162,26 +181,27 @@ async fn look() -> Shop {
 async fn ask_everything(database: Database, scale: i64) -> Vec<Asked> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = tokio::spawn(async move { axum::serve(listener, router(database)).await });
+    let router = router(database).await.unwrap();
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
     let asked = tokio::task::spawn_blocking(move || {
         let mut captured = BTreeMap::from([("scale".to_owned(), vec![scale.to_string()])]);
         let mut asked = Vec::new();
         for probe in probes() {
             for page_size in probe.page_sizes() {
                 captured.insert("page_size".to_owned(), vec![page_size.to_string()]);
-                listen::drain();
-                let answer = probe.send(&format!("http://{address}"), &captured);
-                // A statement that was left before its last row is logged by the worker's thread,
-                // at times after the answer.
-                std::thread::sleep(Duration::from_millis(10));
-                let (route, statements) = listen::drain();
+                let server = format!("http://{address}");
+                let cold = ask_at_once(&probe, &server, &captured);
+                let answer = probe.send(&server, &captured);
+                let notes = noted();
                 probe.capture(&answer, &mut captured);
                 asked.push(Asked {
-                    route,
+                    route: notes.route,
                     scale,
                     page_size,
                     answer,
-                    statements,
+                    statements: notes.statements,
+                    cache: notes.cache,
+                    cold,
                 });
             }
         }
@@ -191,4 +211,24 @@ async fn ask_everything(database: Database, scale: i64) -> Vec<Asked> {
     .unwrap();
     server.abort();
     asked
+}
+
+/// What a crowd does that asks for the same; nobody asks for what writes.
+fn ask_at_once(probe: &Probe, server: &str, captured: &BTreeMap<String, Vec<String>>) -> Notes {
+    listen::drain();
+    if probe.only_reads() {
+        std::thread::scope(|scope| {
+            for _ in 0..CROWD {
+                scope.spawn(|| probe.send(server, captured));
+            }
+        });
+    }
+    noted()
+}
+
+/// A statement that was left before its last row is logged by the worker's thread, at times after
+/// the answer.
+fn noted() -> Notes {
+    std::thread::sleep(Duration::from_millis(10));
+    listen::drain()
 }

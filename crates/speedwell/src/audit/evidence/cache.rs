@@ -56,7 +56,8 @@ type Group<'a> = (&'a str, &'a str);
 fn cached_tables<'a>(probes: impl Iterator<Item = &'a Probe>) -> Cached<'a> {
     let mut cached = Cached::new();
     for probe in probes {
-        for request in probe.samples.iter().map(|sample| &sample.request) {
+        // Most values are loaded once, by the request that found the cache empty.
+        for request in probe.requests() {
             for (load, group) in request.cache.iter().filter_map(load) {
                 let read = request
                     .statements
@@ -317,6 +318,22 @@ mod tests {
                     .contains("`cache.write` with the tag of share")
             );
         }
+    }
+
+    #[test]
+    fn what_only_the_first_request_loaded_is_cached() {
+        let mut show = route(
+            "show",
+            execution(READ, Dialect::Sqlite, MS * 2),
+            Some(read(ReadOutcome::Load)),
+        );
+        show.cold = vec![show.samples[0].request.clone()];
+        for sample in &mut show.samples {
+            sample.request.statements.clear();
+            sample.request.cache = vec![read(ReadOutcome::Memory)];
+        }
+        let rename = route("rename", execution(WRITE, Dialect::Sqlite, MS * 2), None);
+        assert_eq!(found(vec![show, rename]).len(), 1);
     }
 
     #[test]

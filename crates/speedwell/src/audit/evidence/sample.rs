@@ -72,6 +72,7 @@ pub(super) fn probe(
         scale,
         page_size,
         samples: vec![sample(), sample(), sample()],
+        cold: Vec::new(),
         unseen: 0,
         failure: None,
     }
