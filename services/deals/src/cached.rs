@@ -92,7 +92,7 @@ where
         .await
         .map_err(|error| match error {
             WriteError::Failed(problem) => problem,
-            WriteError::Aborted => Problem::internal(),
+            WriteError::Aborted | WriteError::Unmarked { .. } => Problem::internal(),
             WriteError::Refused | WriteError::TimedOut { .. } | WriteError::Untold => {
                 Problem::unavailable(
                     "the write took too long; look whether it was done",

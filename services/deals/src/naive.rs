@@ -46,7 +46,9 @@ pub(crate) async fn collection(
         let listing = listing(&state.database, row.listing_id).await?;
         items.push(json!({ "id": row.id, "status": row.status, "listing": listing }));
     }
-    Ok(Json(json!({ "id": id, "name": name, "item_count": items.len(), "items": items })))
+    Ok(Json(
+        json!({ "id": id, "name": name, "item_count": items.len(), "items": items }),
+    ))
 }
 
 async fn listing(database: &Database, id: i64) -> Result<Option<ListingSummary>, sqlx::Error> {
@@ -84,7 +86,10 @@ pub(crate) async fn share(
         ("SELECT name FROM ports_profile WHERE id = $1", ports),
         ("SELECT label FROM ram_spec WHERE id = $1", ram),
         ("SELECT label FROM storage_profile WHERE id = $1", first),
-        ("SELECT s.label FROM storage_profile AS s WHERE s.id = $1", second),
+        (
+            "SELECT s.label FROM storage_profile AS s WHERE s.id = $1",
+            second,
+        ),
     ];
     let mut names = Vec::new();
     for (text, id) in parts {
@@ -92,5 +97,7 @@ pub(crate) async fn share(
             query(text).bind(id).fetch_optional(database.read()).await?;
         names.push(name.and_then(|(name,)| name));
     }
-    Ok(Json(json!({ "title": title, "price_usd": price, "view_count": views, "parts": names })))
+    Ok(Json(
+        json!({ "title": title, "price_usd": price, "view_count": views, "parts": names }),
+    ))
 }

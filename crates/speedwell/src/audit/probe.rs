@@ -96,7 +96,7 @@ struct Sent {
     trace: TraceId,
     path: String,
     total: Duration,
-    rows_answered: u64,
+    rows_answered: Option<u64>,
     body_bytes: Option<u64>,
 }
 
@@ -187,7 +187,7 @@ impl Asked {
             trace: self.trace,
             path: self.path,
             total: self.answer.service_time,
-            rows_answered: rows_answered(&self.answer.body),
+            rows_answered: rows_answered(&self.answer),
             body_bytes: body_bytes(&self.answer),
         }
     }
@@ -265,7 +265,7 @@ async fn attach(probes: &mut [Probe], sent: Vec<Sent>, receiver: &Receiver) {
         match request {
             Some(request) if !sent.is_counted => probe.cold.push(request),
             Some(mut request) => {
-                request.rows_answered = Some(sent.rows_answered);
+                request.rows_answered = sent.rows_answered;
                 probe.samples.push(Sample {
                     request,
                     path: sent.path,
@@ -288,9 +288,10 @@ fn body_bytes(answer: &Answer) -> Option<u64> {
     plain.then_some(answer.body.len() as u64)
 }
 
-/// Elements of arrays in a JSON answer, at any depth: what the answer shows of the rows that were
-/// fetched for it. An answer that is not JSON shows none.
-fn rows_answered(body: &[u8]) -> u64 {
+/// What the answer shows of the rows that were fetched for it: elements of arrays in JSON, at any
+/// depth; lines below the heading of CSV; nothing where there is no body. Of a page or a picture
+/// nobody can say.
+fn rows_answered(answer: &Answer) -> Option<u64> {
     fn count(value: &Value) -> u64 {
         match value {
             Value::Array(items) => items.len() as u64 + items.iter().map(count).sum::<u64>(),
@@ -298,7 +299,22 @@ fn rows_answered(body: &[u8]) -> u64 {
             _ => 0,
         }
     }
-    serde_json::from_slice(body).map_or(0, |value| count(&value))
+    if answer.body.is_empty() {
+        return Some(0);
+    }
+    if has_type(answer, "text/csv") {
+        let lines = answer.body.iter().filter(|byte| **byte == b'\n').count();
+        return Some(lines.saturating_sub(1) as u64);
+    }
+    serde_json::from_slice(&answer.body)
+        .ok()
+        .map(|value| count(&value))
+}
+
+fn has_type(answer: &Answer, kind: &str) -> bool {
+    let found = answer.headers.get("content-type");
+    let found = found.and_then(|found| found.to_str().ok());
+    found.is_some_and(|found| found.split(';').next().map(str::trim) == Some(kind))
 }
 
 #[cfg(test)]
@@ -330,11 +346,24 @@ mod tests {
 
     #[test]
     fn rows_answered_counts_array_elements_at_any_depth() {
+        let rows = |body: &'static str, kind: &'static str| {
+            let kind = http::HeaderValue::from_static(kind);
+            let headers = http::HeaderMap::from_iter([(http::header::CONTENT_TYPE, kind)]);
+            rows_answered(&Answer {
+                headers,
+                body: body.into(),
+                status: http::StatusCode::OK,
+                service_time: Duration::ZERO,
+            })
+        };
+        let list = r#"{"results":[{"images":[1,2]},{"images":[]}],"count":7}"#;
+        assert_eq!(rows(list, "application/json"), Some(4));
+        assert_eq!(rows(r#"{"id":1}"#, "application/json"), Some(0));
         assert_eq!(
-            rows_answered(br#"{"results":[{"images":[1,2]},{"images":[]}],"count":7}"#),
-            4
+            rows("a,b\r\n1,2\r\n3,4\r\n", "text/csv; charset=utf-8"),
+            Some(2)
         );
-        assert_eq!(rows_answered(br#"{"id":1}"#), 0);
-        assert_eq!(rows_answered(b"<html>"), 0);
+        assert_eq!(rows("", "text/html"), Some(0));
+        assert_eq!(rows("<html>", "text/html"), None);
     }
 }

@@ -24,7 +24,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("service-kit", &["speedwell-cache", "speedwell-trace"]),
-    ("deals", &["service-kit", "speedwell-cache", "speedwell-trace"]),
+    (
+        "deals",
+        &["service-kit", "speedwell-cache", "speedwell-trace"],
+    ),
     ("flyers", &["service-kit", "speedwell-trace"]),
     ("faulty", &["speedwell-cache", "speedwell-trace"]),
 ];

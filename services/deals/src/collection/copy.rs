@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     app::State,
+    cached,
     fields::{check, required},
     search::search_text,
 };
@@ -61,13 +62,36 @@ pub(crate) async fn copy(
         .map(|name| required("name", Some(name), LONGEST_NAME, &mut fields));
     check(fields)?;
     let id = id.or(unknown)?;
+    let shared = state.clone();
+    // That there is no collection of the copy's id may be cached.
+    let copied = cached::write(&state.cache, [""; 0], move |write| async move {
+        let copy = make(&shared, caller, id, name).await?;
+        let _told = write.also([cached::collection(copy.id)]).await;
+        Ok(copy)
+    });
+    let copy = copied.await?;
+    tracing::info!(
+        target: "dealbrain.analytics",
+        "event=collection.copied payload={{\"collection_id\":{id},\"copy_id\":{},\"item_count\":{}}}",
+        copy.id,
+        copy.item_count,
+    );
+    Ok((StatusCode::CREATED, Json(copy.read())))
+}
+
+async fn make(
+    state: &State,
+    caller: Caller,
+    id: i64,
+    name: Option<String>,
+) -> Result<CollectionRow, Problem> {
     let mut tx = state.database.begin().await?;
     let text = format!("SELECT {COLUMNS}\nFROM collection AS c\nWHERE c.id = $1");
     let row: Option<CollectionRow> = query(text).bind(id).fetch_optional(&mut tx).await?;
     let source = row.ok_or_else(unknown)?;
     let is_own = source.user_id == caller.id;
     if !is_own && source.visibility == "private" {
-        return Err(foreign(&state));
+        return Err(foreign(state));
     }
     let name = name.unwrap_or_else(|| copy_of(&source.name));
     let now = now();
@@ -89,11 +113,7 @@ pub(crate) async fn copy(
         .execute(&mut tx)
         .await?;
     tx.commit().await?;
-    tracing::info!(
-        target: "dealbrain.analytics",
-        "event=collection.copied payload={{\"collection_id\":{id},\"copy_id\":{made},\"item_count\":{items}}}",
-    );
-    let copy = CollectionRow {
+    Ok(CollectionRow {
         id: made,
         user_id: caller.id,
         name,
@@ -102,8 +122,7 @@ pub(crate) async fn copy(
         updated_at: now,
         item_count: i64::try_from(items).unwrap_or(i64::MAX),
         ..source
-    };
-    Ok((StatusCode::CREATED, Json(copy.read())))
+    })
 }
 
 /// The name of a copy, cut to what a name may be.

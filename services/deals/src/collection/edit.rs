@@ -5,7 +5,7 @@ use serde::Deserialize;
 use service_kit::{
     body::Body,
     clock::now,
-    database::query,
+    database::{Query, query},
     id::Id,
     problem::{Fields, Problem},
     token::Caller,
@@ -84,16 +84,14 @@ pub(crate) async fn create(
     let visibility = choice("visibility", new.visibility, &VISIBILITIES, &mut fields);
     check(fields)?;
     let now = now();
-    let made: Option<(i64,)> = query(INSERT)
+    let insert = query(INSERT)
         .bind(caller.id)
         .bind(name.as_str())
         .bind(new.description.as_deref())
         .bind(visibility)
         .bind(search_text(&name, new.description.as_deref()))
-        .bind(now)
-        .fetch_optional(state.database.write())
-        .await?;
-    let (id,) = made.ok_or_else(gone)?;
+        .bind(now);
+    let id = made(&state, insert).await?;
     let collection = CollectionRow {
         id,
         user_id: caller.id,
@@ -105,6 +103,18 @@ pub(crate) async fn create(
         item_count: 0,
     };
     Ok((StatusCode::CREATED, Json(collection.read())))
+}
+
+/// Makes a collection; gives its id. That there was none of this id may be cached.
+async fn made(state: &State, insert: Query) -> Result<i64, Problem> {
+    let database = state.database.clone();
+    cached::write(&state.cache, [""; 0], move |write| async move {
+        let made: Option<(i64,)> = insert.fetch_optional(database.write()).await?;
+        let (id,) = made.ok_or_else(gone)?;
+        let _told = write.also([cached::collection(id)]).await;
+        Ok(id)
+    })
+    .await
 }
 
 /// The token is good but its user is gone.

@@ -105,8 +105,24 @@ pub(crate) async fn new_link(
     );
     check(fields)?;
     let id = id.or(unknown)?;
+    let (shared, token) = (state.clone(), token::new());
+    let tags = [cached::share(&token)];
+    let row = cached::write(&state.cache, tags, move |_| async move {
+        insert(&shared, caller, id, &token, days).await
+    })
+    .await?;
+    Ok((StatusCode::CREATED, Json(row.read(&state, &url))))
+}
+
+async fn insert(
+    state: &State,
+    caller: Caller,
+    id: i64,
+    token: &str,
+    days: i64,
+) -> Result<LinkRow, Problem> {
     let mut tx = state.database.begin().await?;
-    let collection = own_row(&state, &mut tx, caller, id).await?;
+    let collection = own_row(state, &mut tx, caller, id).await?;
     if collection.visibility == "private" {
         return Err(Problem::conflict(
             "visibility",
@@ -116,13 +132,13 @@ pub(crate) async fn new_link(
     let now = now();
     let row: LinkRow = query(INSERT)
         .bind(id)
-        .bind(token::new())
+        .bind(token)
         .bind(token::end(now, days))
         .bind(now)
         .fetch_one(&mut tx)
         .await?;
     tx.commit().await?;
-    Ok((StatusCode::CREATED, Json(row.read(&state, &url))))
+    Ok(row)
 }
 
 /// A collection has few links; more than these are not listed.

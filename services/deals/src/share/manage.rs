@@ -105,15 +105,20 @@ pub(crate) async fn create(
     let id = id.or(unknown)?;
     let (now, token) = (now(), token::new());
     let expires_at = token::end(now, days);
-    let made: Result<Option<(i64,)>, sqlx::Error> = query(INSERT)
+    let insert = query(INSERT)
         .bind(id)
         .bind(caller.id)
         .bind(token.as_str())
         .bind(expires_at)
-        .bind(now)
-        .fetch_optional(state.database.write())
-        .await;
-    made?.ok_or_else(unknown)?;
+        .bind(now);
+    let database = state.database.clone();
+    // Nobody can have asked for the token; what is cached by it is nothing at the most.
+    let tags = [cached::share(&token)];
+    cached::write(&state.cache, tags, move |_| async move {
+        let made: Option<(i64,)> = insert.fetch_optional(database.write()).await?;
+        made.ok_or_else(unknown)
+    })
+    .await?;
     let made = ShareMade {
         share_url: url_of(&url, id, &token),
         share_token: token,

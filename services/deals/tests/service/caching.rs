@@ -282,6 +282,36 @@ fn unknown_tokens_are_remembered_for_a_moment() {
 }
 
 #[test]
+fn what_was_not_there_a_moment_ago_is_there_once_it_is_made() {
+    let service = Running::empty();
+    let first = service.collection(1, "public", 0);
+    for step in 1..=3 {
+        let next = format!("/api/v1/collections/public/{}/", first + step);
+        assert_eq!(service.get(&next).status, 404);
+        let made = match step {
+            1 => service.post_by(
+                1,
+                "/api/v1/collections/",
+                &json!({ "name": "x", "visibility": "public" }),
+            ),
+            2 => service.post_by(1, &format!("/api/v1/collections/{first}/copy/"), &json!({})),
+            _ => {
+                let link = service.share(1, service.listing("A", 5.0));
+                let token = link.rsplit('/').next().unwrap();
+                service.post_by(
+                    1,
+                    &format!("/api/v1/user-shares/{token}/import/"),
+                    &json!({}),
+                )
+            }
+        };
+        made.expect(201);
+        let own = format!("/api/v1/collections/{}/", first + step);
+        assert_eq!(service.get_by(1, &own).status, 200, "{step}");
+    }
+}
+
+#[test]
 fn the_links_that_were_looked_at_most_are_there_before_anybody_asks() {
     let service = Running::empty();
     let link = service.share(1, service.listing("A", 5.0));

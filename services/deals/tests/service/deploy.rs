@@ -32,10 +32,16 @@ fn rules_and_dashboard_ask_for_metrics_that_there_are() {
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split(['{', ' ']).next())
         .collect();
-    for file in [include_str!("../../deploy/alerts.yml"), include_str!("../../deploy/grafana.json")] {
+    for file in [
+        include_str!("../../deploy/alerts.yml"),
+        include_str!("../../deploy/grafana.json"),
+    ] {
         let asked = asked_for(file);
         assert!(asked.len() > 3, "{asked:?}");
-        let missing: Vec<_> = asked.iter().filter(|name| !there.contains(name.as_str())).collect();
+        let missing: Vec<_> = asked
+            .iter()
+            .filter(|name| !there.contains(name.as_str()))
+            .collect();
         assert!(missing.is_empty(), "{missing:?}");
     }
     let dashboard: serde_json::Value =
