@@ -18,11 +18,17 @@ mod user_share;
 pub mod views;
 
 pub use self::share::warm_up;
-use service_kit::{config::DatabaseUrl, database::Migrations};
+use service_kit::{
+    config::DatabaseUrl,
+    database::{Migrations, Planning},
+};
 use twox_hash::XxHash3_64;
 
 static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+
+/// Listings come with the eight things that they point at.
+pub const PLANNING: Planning = Planning::AsWritten;
 
 /// The schema, in plain SQL.
 pub const MIGRATIONS: Migrations = Migrations {

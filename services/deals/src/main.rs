@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::{Parser, Subcommand};
 use deals::{
-    MIGRATIONS,
+    MIGRATIONS, PLANNING,
     alerts::{self, Alerts},
     app::{self, State},
     cache_version, seed,
@@ -73,6 +73,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     let mut config = Config::from_env("deals")?;
     config.slow_statement = config.slow_statement.or(Some(SLOW_STATEMENT));
+    config.planning = PLANNING;
     let alerts = Alerts::default();
     let telemetry = telemetry::start_with(&config, vec![Arc::new(alerts.clone())])?;
     let result = carry_out(&config, command, alerts);
@@ -113,7 +114,8 @@ fn print_token(config: &Config, user: i64) -> anyhow::Result<()> {
 async fn serve(config: &Config, alerts: Alerts) -> anyhow::Result<()> {
     let listener = server::listen(config).await?;
     let stop = server::stop_signal()?;
-    let database = Database::open(&config.database, config.connections).await?;
+    let database =
+        Database::open_planned(&config.database, config.connections, config.planning).await?;
     database.migrate(MIGRATIONS).await?;
     let cache = cache::open(config, cache_version(&config.database)).await?;
     let state = State::new(config, database.clone(), cache, |name| {

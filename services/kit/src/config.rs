@@ -11,7 +11,7 @@ use std::{
 use rand::Rng as _;
 use sqlx::postgres::PgConnectOptions;
 
-use crate::{forwarded::TrustedProxies, login::LoginLimits};
+use crate::{database::Planning, forwarded::TrustedProxies, login::LoginLimits};
 
 /// A value that must never be printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -78,6 +78,8 @@ pub struct Config {
     /// `TRACE_SAMPLE`: the share of requests whose statements are looked at, from 0 to 1; 1 unless
     /// told otherwise.
     pub trace_sample: f64,
+    /// How PostgreSQL plans statements; the service says it, not the environment.
+    pub planning: Planning,
     /// `TRUST_USER_HEADER`: whether `X-User-Id` says who is calling. Anybody can write it: for
     /// development only.
     pub trust_user_header: bool,
@@ -147,6 +149,7 @@ impl Config {
                 .map(Duration::from_millis),
             redis: redis_url(get("REDIS_URL"))?,
             trace_sample: share("TRACE_SAMPLE", get("TRACE_SAMPLE"))?.unwrap_or(1.0),
+            planning: Planning::default(),
             trust_user_header: flag("TRUST_USER_HEADER", get("TRUST_USER_HEADER"))?,
         })
     }

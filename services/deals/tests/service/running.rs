@@ -71,7 +71,8 @@ impl Running {
     /// A service over this database, as it is.
     pub(crate) fn at(place: Place, environment: &[(&str, &str)]) -> Self {
         let alerts = alerts();
-        let config = config("deals", &place, environment);
+        let mut config = config("deals", &place, environment);
+        config.planning = deals::PLANNING;
         let mut made = None;
         let build = async |database: service_kit::database::Database| {
             let version = cache_version(&config.database);

@@ -15,7 +15,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::{DatabaseError, PoolState, error::is_cut_off, waits};
+use super::{DatabaseError, Planning, PoolState, error::is_cut_off, waits};
 use crate::config::PostgresUrl;
 
 /// A server that is connected to.
@@ -49,7 +49,16 @@ const LOCK_TIMEOUT: &str = "3s";
 const IDLE_TRANSACTION_TIMEOUT: &str = "30s";
 /// A plan made once for all values does not know how many rows lie in a box, a list or a
 /// range of dates: it read up to ten times as many as the one for the values at hand.
-const PLAN_CACHE_MODE: &str = "force_custom_plan";
+const FOR_VALUES: [(&str, &str); 1] = [("plan_cache_mode", "force_custom_plan")];
+/// See [`Planning::AsWritten`].
+const AS_WRITTEN: [(&str, &str); 2] = [("plan_cache_mode", "auto"), ("join_collapse_limit", "1")];
+
+fn options_of(planning: Planning) -> Vec<(&'static str, &'static str)> {
+    match planning {
+        Planning::ForValues => FOR_VALUES.to_vec(),
+        Planning::AsWritten => AS_WRITTEN.to_vec(),
+    }
+}
 /// As for SQLite: some dozen statements and their variants.
 const STATEMENTS_KEPT: usize = 256;
 /// A connection that was idle this long is asked whether it still lives before it is used.
@@ -60,7 +69,11 @@ const MIGRATION_PATIENCE: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 impl PostgresDatabase {
-    pub(super) async fn open(url: &PostgresUrl, connections: u32) -> Result<Self, DatabaseError> {
+    pub(super) async fn open(
+        url: &PostgresUrl,
+        connections: u32,
+        planning: Planning,
+    ) -> Result<Self, DatabaseError> {
         let failed = |source| DatabaseError::Open {
             url: url.to_string(),
             source,
@@ -76,10 +89,10 @@ impl PostgresDatabase {
                     "idle_in_transaction_session_timeout",
                     IDLE_TRANSACTION_TIMEOUT,
                 ),
-                ("plan_cache_mode", PLAN_CACHE_MODE),
                 // Compiling a plan takes longer than any statement of a request may.
                 ("jit", "off"),
-            ]);
+            ])
+            .options(options_of(planning));
         // The pool tries until its time is over and then says only that; one connection
         // says why.
         let first = PgConnection::connect_with(&options).await.map_err(failed)?;

@@ -66,9 +66,10 @@ impl Service {
             .unwrap();
         let (stop, stopped) = oneshot::channel();
         let (origin, database, served) = runtime.block_on(async {
-            let database = Database::open(&config.database, config.connections)
-                .await
-                .unwrap();
+            let database =
+                Database::open_planned(&config.database, config.connections, config.planning)
+                    .await
+                    .unwrap();
             database.migrate(migrations).await.unwrap();
             let (router, last) = build(database.clone()).await;
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
