@@ -1,5 +1,7 @@
 """Puts things that exist into some of the invented requests, so that they get beyond 404 and 400."""
 
+import csv
+import os
 import random
 
 import schemathesis
@@ -7,7 +9,20 @@ import schemathesis
 SLUGS = ["events", "nightlife", "service", "retail", "community", "other"]
 ADDRESSES = ["8001 Zürich", "8005 Zürich"]
 IDS = range(1, 30)
-NAMES_OF_IDS = {"id", "flyer_id", "user_id", "followed_id", "creator"}
+NAMES_OF_IDS = {
+    "id", "flyer_id", "user_id", "followed_id", "creator", "listing_id", "item_id", "recipient_id",
+    "owner_id", "cpu_id", "gpu_id",
+}
+
+
+def known_tokens():
+    """Tokens of links, where the service has such."""
+    with open(os.environ["USERS"], encoding="utf-8") as users:
+        columns = ["share_token", "collection_token", "inbox_token"]
+        return [row[name] for row in csv.DictReader(users) for name in columns if row.get(name)]
+
+
+TOKENS = known_tokens()
 
 
 def choose(name, value):
@@ -19,6 +34,8 @@ def choose(name, value):
         return value
     if name in NAMES_OF_IDS and isinstance(value, int):
         return random.choice(IDS)
+    if name == "token" and isinstance(value, str) and TOKENS:
+        return random.choice(TOKENS)
     if name == "category_tags" and isinstance(value, list):
         return [random.choice(SLUGS)]
     if name == "categories" and isinstance(value, str):

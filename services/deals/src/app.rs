@@ -129,7 +129,7 @@ impl State {
         notification::remove,
         notification::clean_up,
     ),
-    modifiers(&BearerToken, &Problems, &Words)
+    modifiers(&BearerToken, &OtherSpellings, &Problems, &Words)
 )]
 struct Description;
 
@@ -143,6 +143,28 @@ impl utoipa::Modify for BearerToken {
             "bearer",
             SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
         );
+    }
+}
+
+/// What the documentation calls otherwise than the code did: both are served.
+struct OtherSpellings;
+
+impl utoipa::Modify for OtherSpellings {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let paths = &mut api.paths.paths;
+        if let Some(read) = paths.get_mut("/api/v1/notifications/{id}/read/") {
+            read.post = read.patch.clone().map(|mut read| {
+                read.operation_id = Some("read_by_post".to_owned());
+                read
+            });
+        }
+        if let Some(all) = paths.get("/api/v1/notifications/mark-all-read/").cloned() {
+            let mut all = all;
+            if let Some(post) = &mut all.post {
+                post.operation_id = Some("read_all_by_other_name".to_owned());
+            }
+            paths.insert("/api/v1/notifications/read-all/".to_owned(), all);
+        }
     }
 }
 

@@ -67,7 +67,9 @@ pub(crate) async fn reword(State(words): State<Reword>, request: Request, next: 
     let id = id.as_ref().map_or("", |RequestId(id)| id);
     let (status, body) = words(&body, id);
     *response.status_mut() = status;
+    // The body that was compressed or measured is not the one that is sent.
     response.headers_mut().remove(header::CONTENT_LENGTH);
+    response.headers_mut().remove(header::CONTENT_ENCODING);
     *response.body_mut() = Body::from(body.to_string());
     response
 }

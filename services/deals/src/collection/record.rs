@@ -46,8 +46,15 @@ pub(crate) struct CollectionRead {
     /// Items in all, not on this page.
     pub(super) item_count: i64,
     pub(super) items: Option<Vec<ItemRead>>,
-    #[serde(flatten)]
-    pub(super) page: Option<ItemPage>,
+    /// Items on a page, where there are items.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) limit: Option<i64>,
+    /// Whether there is another page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) has_next: Option<bool>,
+    /// Value for `cursor=` of the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next_cursor: Option<String>,
 }
 
 /// A collection as everybody sees it.
@@ -62,12 +69,19 @@ pub(crate) struct PublicCollectionRead {
     pub(super) updated_at: DateTime<Utc>,
     pub(super) item_count: i64,
     pub(super) items: Option<Vec<ItemRead>>,
-    #[serde(flatten)]
-    pub(super) page: Option<ItemPage>,
+    /// Items on a page, where there are items.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) limit: Option<i64>,
+    /// Whether there is another page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) has_next: Option<bool>,
+    /// Value for `cursor=` of the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next_cursor: Option<String>,
 }
 
 /// Which part of the items an answer shows. More than 200 come in pages.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug)]
 pub(crate) struct ItemPage {
     /// Items on a page.
     pub(super) limit: i64,
@@ -139,7 +153,9 @@ impl CollectionRow {
             updated_at: self.updated_at,
             item_count: self.item_count,
             items: None,
-            page: None,
+            limit: None,
+            has_next: None,
+            next_cursor: None,
         }
     }
 
@@ -154,7 +170,9 @@ impl CollectionRow {
             updated_at: self.updated_at,
             item_count: self.item_count,
             items: None,
-            page: None,
+            limit: None,
+            has_next: None,
+            next_cursor: None,
         }
     }
 }

@@ -105,9 +105,9 @@ struct FullRow {
     ("id" = i64, Path, description = "The collection"),
     ("limit" = Option<i64>, Query, minimum = 1, maximum = 200, description = "Items on a page; 200"),
     ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-    ("status" = Option<String>, Query, description = "Only items of this status"),
-    ("sort" = Option<String>, Query, description = "position (the default) or added_at, newest first"),
-    ("expand" = Option<String>, Query, description = "listing (the default) or none: items without their listings"),
+    ("status" = Option<String>, Query, pattern = "^(undecided|shortlisted|rejected|bought)$", description = "Only items of this status"),
+    ("sort" = Option<String>, Query, pattern = "^(position|added_at)$", description = "position (the default) or added_at, newest first"),
+    ("expand" = Option<String>, Query, pattern = "^(listing|none)$", description = "listing (the default) or none: items without their listings"),
 ), responses(
     (status = 200, description = "The collection", body = CollectionRead),
     (status = 403, description = "It is another user's"),
@@ -136,9 +136,9 @@ pub(crate) async fn view(
     ("id" = i64, Path, description = "The collection"),
     ("limit" = Option<i64>, Query, minimum = 1, maximum = 200, description = "Items on a page; 200"),
     ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-    ("status" = Option<String>, Query, description = "Only items of this status"),
-    ("sort" = Option<String>, Query, description = "position (the default) or added_at, newest first"),
-    ("expand" = Option<String>, Query, description = "listing (the default) or none: items without their listings"),
+    ("status" = Option<String>, Query, pattern = "^(undecided|shortlisted|rejected|bought)$", description = "Only items of this status"),
+    ("sort" = Option<String>, Query, pattern = "^(position|added_at)$", description = "position (the default) or added_at, newest first"),
+    ("expand" = Option<String>, Query, pattern = "^(listing|none)$", description = "listing (the default) or none: items without their listings"),
 ), responses(
     (status = 200, description = "The collection", body = PublicCollectionRead),
     (status = 404, description = "There is no such collection, or it is not public"),
@@ -276,12 +276,16 @@ async fn load(
     let body = match audience {
         Audience::Owner => speedwell_cache::Response::json(&CollectionRead {
             items: Some(items),
-            page: Some(page),
+            limit: Some(page.limit),
+            has_next: Some(page.has_next),
+            next_cursor: page.next_cursor,
             ..head.collection.read()
         }),
         Audience::Everybody => speedwell_cache::Response::json(&PublicCollectionRead {
             items: Some(items.into_iter().map(without_notes).collect()),
-            page: Some(page),
+            limit: Some(page.limit),
+            has_next: Some(page.has_next),
+            next_cursor: page.next_cursor,
             ..head.collection.read_by_all(head.username)
         }),
     };

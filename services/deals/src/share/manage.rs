@@ -184,7 +184,10 @@ const COLUMNS: &str =
     ("id" = i64, Path, description = "The listing"),
     ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "Links to show; 20"),
     ("offset" = Option<i64>, Query, minimum = 0, maximum = 10000, description = "Links to pass over"),
-), responses((status = 200, description = "The links", body = Vec<OwnShare>)))]
+), responses(
+    (status = 200, description = "The links", body = Vec<OwnShare>),
+    (status = 404, description = "The path names no listing"),
+))]
 #[tracing::instrument(name = "shares.list", skip_all)]
 pub(crate) async fn list(
     FromState(state): FromState<State>,

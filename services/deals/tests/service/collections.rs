@@ -79,6 +79,10 @@ fn wrong_fields_are_422_by_name_in_the_envelope() {
     let answer = service.get_with("/api/v1/collections/", &own);
     assert_eq!(answer.expect(401)["request_id"], "of-the-client");
     assert_eq!(answer.headers["www-authenticate"], "Bearer");
+    // A client that takes compressed answers can read it as well.
+    let zipped = service.get_with("/api/v1/collections/", &[("accept-encoding", "gzip")]);
+    assert!(zipped.headers.get("content-encoding").is_none());
+    assert_eq!(zipped.expect(401)["error"]["code"], "unauthorized");
     let name = json!({ "name": null });
     let made = id(&service
         .post_by(1, "/api/v1/collections/", &json!({ "name": "a" }))
