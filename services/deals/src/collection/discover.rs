@@ -33,7 +33,7 @@ struct FoundRow {
 #[utoipa::path(get, path = "/api/v1/collections/discover/", tag = "collections", params(
     ("q" = Option<String>, Query, max_length = 100, description = "Part of name or description; also as `search`"),
     ("owner_id" = Option<i64>, Query, description = "Only of this user; also as `owner_filter`"),
-    ("sort" = Option<String>, Query, pattern = "^(recent|popular)$", description = "recent (the default) or popular"),
+    ("sort" = Option<String>, Query, pattern = "^(recent|popular)?$", description = "recent (the default) or popular"),
     ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "Collections to show; 20"),
     ("offset" = Option<i64>, Query, minimum = 0, maximum = 10000, description = "Collections to pass over"),
 ), responses((status = 200, description = "The collections, without items", body = Vec<PublicCollectionRead>)))]

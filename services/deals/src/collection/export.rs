@@ -44,7 +44,7 @@ enum Format {
 /// Export a collection
 #[utoipa::path(get, path = "/api/v1/collections/{id}/export/", tag = "collections", security(("bearer" = [])), params(
     ("id" = i64, Path, description = "The collection"),
-    ("format" = Option<String>, Query, pattern = "^(json|csv)$", description = "json (the default) or csv"),
+    ("format" = Option<String>, Query, pattern = "^(json|csv)?$", description = "json (the default) or csv"),
 ), responses(
     (status = 200, description = "A file", content(
         (serde_json::Value = "application/json"),

@@ -104,8 +104,8 @@ struct Request {
 #[utoipa::path(get, path = "/api/v1/listings/paginated/", tag = "listings", security(("bearer" = [])), params(
     ("limit" = Option<i64>, Query, minimum = 1, maximum = 500, description = "Listings on a page; 50"),
     ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-    ("sort_by" = Option<String>, Query, pattern = "^(updated_at|created_at|price_usd|adjusted_price_usd|manufacturer|form_factor|dollar_per_cpu_mark_multi|dollar_per_cpu_mark_single)$", description = "updated_at (the default), created_at, price_usd, adjusted_price_usd, manufacturer, form_factor, dollar_per_cpu_mark_multi or dollar_per_cpu_mark_single"),
-    ("sort_order" = Option<String>, Query, pattern = "^(desc|asc)$", description = "desc (the default) or asc"),
+    ("sort_by" = Option<String>, Query, pattern = "^(updated_at|created_at|price_usd|adjusted_price_usd|manufacturer|form_factor|dollar_per_cpu_mark_multi|dollar_per_cpu_mark_single)?$", description = "updated_at (the default), created_at, price_usd, adjusted_price_usd, manufacturer, form_factor, dollar_per_cpu_mark_multi or dollar_per_cpu_mark_single"),
+    ("sort_order" = Option<String>, Query, pattern = "^(desc|asc)?$", description = "desc (the default) or asc"),
     ("form_factor" = Option<String>, Query, max_length = 64, description = "Only these"),
     ("manufacturer" = Option<String>, Query, max_length = 64, description = "Only theirs"),
     ("min_price" = Option<f64>, Query, description = "Only those that cost as much, in dollars"),

@@ -37,7 +37,7 @@ impl Part {
 
 /// Listings received, newest first
 #[utoipa::path(get, path = "/api/v1/user-shares/", tag = "user shares", security(("bearer" = [])), params(
-    ("filter" = Option<String>, Query, pattern = "^(all|unviewed|active)$", description = "all (the default), unviewed, or active: neither expired nor imported"),
+    ("filter" = Option<String>, Query, pattern = "^(all|unviewed|active)?$", description = "all (the default), unviewed, or active: neither expired nor imported"),
     ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "Shares to show; 20"),
     ("skip" = Option<i64>, Query, minimum = 0, maximum = 10000, description = "Shares to pass over; also as `offset`"),
 ), responses((status = 200, description = "The shares", body = Vec<UserShareRead>)))]
