@@ -158,7 +158,11 @@ fn seed_004_a_thousand_healthy_requests_warn_of_nothing() {
     assert!(metrics.contains("speedwell_cache_memory_hits_total{cache=\"deals\"}"));
     let log = service.stop();
     assert!(!log.contains("SLOW QUERY") && !log.contains("N+1"), "{log}");
-    assert_eq!(log, "", "nothing to warn of");
+    // On PostgreSQL it says at the start that there is no Redis.
+    let warnings = log
+        .lines()
+        .filter(|line| !line.contains("REDIS_URL is not set"));
+    assert_eq!(warnings.count(), 0, "{log}");
 }
 
 #[test]
