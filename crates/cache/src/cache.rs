@@ -62,6 +62,9 @@ pub(crate) struct Read<'k> {
     pub(crate) absent_counts: bool,
 }
 
+/// How often [`Cache::ready`] looks.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
 impl Cache {
     /// A cache of this name. Caches of the same name, version and mode on one Redis are the same
     /// cache in several processes.
@@ -160,6 +163,22 @@ impl Cache {
             warm += u64::from(matches!(done, Ok(true)));
         }
         warm
+    }
+
+    /// Waits until values are kept and answered from memory, at most so long; says whether they
+    /// are. Without Redis that is at once.
+    ///
+    /// For a start: what is loaded before Redis has answered goes past the cache, so a
+    /// [`Cache::warm_up`] that does not wait warms nothing.
+    pub async fn ready(&self, at_most: Duration) -> bool {
+        let until = Instant::now() + at_most;
+        while !self.0.may_use_memory(Instant::now()) {
+            if Instant::now() >= until {
+                return false;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        true
     }
 
     /// What it did since it was made, and what it holds.

@@ -246,3 +246,23 @@ async fn a_writer_that_died_keeps_readers_from_the_cache_only_until_its_mark_is_
     kept(&other).await;
     assert_eq!(loads.read_tagged(&other, "k", &PLAIN, ["t"]).await, 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_until_it_is_ready_keeps_what_is_loaded_first() {
+    let alone = Cache::builder("test").build().await.unwrap();
+    assert!(alone.ready(Duration::ZERO).await);
+    let server = Redis::start().unwrap();
+    let over = || Cache::builder("test").redis(&server.url()).build();
+    // The server is new: it is trusted after a while.
+    assert!(over().await.unwrap().ready(Duration::from_secs(10)).await);
+    let cache = over().await.unwrap();
+    assert!(cache.ready(Duration::from_secs(10)).await);
+    let loads = Loads::default();
+    for _ in 0..3 {
+        assert_eq!(loads.read_tagged(&cache, "k", &PLAIN, ["t"]).await, 1);
+    }
+    let gone = server.url();
+    drop(server);
+    let cache = Cache::builder("test").redis(&gone).build().await.unwrap();
+    assert!(!cache.ready(Duration::from_millis(50)).await);
+}

@@ -1,6 +1,6 @@
 //! The page behind a link to a listing: from the cache or with one statement, counted each time.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -321,6 +321,8 @@ LIMIT $1";
 
 /// Links that are read before anybody asks.
 const WARM: i64 = 200;
+/// A Redis that has just started is trusted after 1.5 s; without one, nothing would be kept.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// So many at a time.
 const AT_A_TIME: usize = 4;
 
@@ -329,6 +331,9 @@ const AT_A_TIME: usize = 4;
 /// # Errors
 /// The database fails.
 pub async fn warm_up(state: &State) -> Result<u64, sqlx::Error> {
+    if !state.cache.ready(PATIENCE).await {
+        return Ok(0);
+    }
     let popular: Vec<(i64, String)> = query(POPULAR)
         .bind(WARM)
         .fetch_all(state.database.read())
