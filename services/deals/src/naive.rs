@@ -23,6 +23,18 @@ struct ItemRow {
     status: String,
 }
 
+#[derive(FromRow)]
+struct PartsRow {
+    title: String,
+    price_usd: Option<f64>,
+    cpu_id: Option<i64>,
+    gpu_id: Option<i64>,
+    ports_profile_id: Option<i64>,
+    ram_spec_id: Option<i64>,
+    primary_storage_profile_id: Option<i64>,
+    secondary_storage_profile_id: Option<i64>,
+}
+
 /// A collection: one statement for itself, one for its items, one for each listing.
 pub(crate) async fn collection(
     FromState(state): FromState<State>,
@@ -74,21 +86,26 @@ pub(crate) async fn share(
             .fetch_optional(database.read())
             .await?;
     let (_, views) = share.ok_or_else(unknown)?;
-    let row: (String, Option<f64>, Option<i64>, Option<i64>, Option<i64>, Option<i64>, Option<i64>, Option<i64>) =
+    let row: PartsRow =
         query("SELECT l.title, l.price_usd, l.cpu_id, l.gpu_id, l.ports_profile_id, l.ram_spec_id, l.primary_storage_profile_id, l.secondary_storage_profile_id FROM listing AS l WHERE l.id = $1")
             .bind(listing)
             .fetch_one(database.read())
             .await?;
-    let (title, price, cpu, gpu, ports, ram, first, second) = row;
     let parts = [
-        ("SELECT name FROM cpu WHERE id = $1", cpu),
-        ("SELECT name FROM gpu WHERE id = $1", gpu),
-        ("SELECT name FROM ports_profile WHERE id = $1", ports),
-        ("SELECT label FROM ram_spec WHERE id = $1", ram),
-        ("SELECT label FROM storage_profile WHERE id = $1", first),
+        ("SELECT name FROM cpu WHERE id = $1", row.cpu_id),
+        ("SELECT name FROM gpu WHERE id = $1", row.gpu_id),
+        (
+            "SELECT name FROM ports_profile WHERE id = $1",
+            row.ports_profile_id,
+        ),
+        ("SELECT label FROM ram_spec WHERE id = $1", row.ram_spec_id),
+        (
+            "SELECT label FROM storage_profile WHERE id = $1",
+            row.primary_storage_profile_id,
+        ),
         (
             "SELECT s.label FROM storage_profile AS s WHERE s.id = $1",
-            second,
+            row.secondary_storage_profile_id,
         ),
     ];
     let mut names = Vec::new();
@@ -98,6 +115,6 @@ pub(crate) async fn share(
         names.push(name.and_then(|(name,)| name));
     }
     Ok(Json(
-        json!({ "title": title, "price_usd": price, "view_count": views, "parts": names }),
+        json!({ "title": row.title, "price_usd": row.price_usd, "view_count": views, "parts": names }),
     ))
 }

@@ -21,6 +21,7 @@ pub(crate) enum Fault {
     /// Some stamps gone, as if evicted.
     EvictStamps,
     /// The clock of Redis set back by up to an hour, or forward by up to twenty seconds.
+    #[allow(dead_code, reason = "the bench, which shares this, has no such server")]
     ClockStep,
     /// What processes tell each other arrives late for one of them (see `proxy`); all the time.
     LateMessages,

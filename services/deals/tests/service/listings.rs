@@ -197,7 +197,7 @@ fn pages_by_any_column_have_every_row_once_those_without_a_value_last() {
     let service = Running::empty();
     // Ties, and values that are missing, at every place.
     for number in 0..13_i64 {
-        let price = (number % 3 != 0).then(|| (number % 4) as f64);
+        let price = (number % 3 != 0).then_some((number % 4) as f64);
         let maker = ["Dell", "HP", "Lenovo"].get((number % 4) as usize);
         let body = json!({
             "title": number.to_string(), "price_usd": price, "adjusted_price_usd": price,
