@@ -23,7 +23,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "speedwell-load",
         ],
     ),
-    ("service-kit", &["speedwell-cache", "speedwell-trace"]),
+    // Servers for tests only with its feature `testing`.
+    (
+        "service-kit",
+        &["speedwell-cache", "speedwell-trace", "throwaway"],
+    ),
     (
         "deals",
         &["service-kit", "speedwell-cache", "speedwell-trace"],
@@ -89,6 +93,23 @@ fn the_cache_stands_alone_unless_it_is_to_observe_statements() {
     }
     let features = manifests["speedwell-cache"]["features"].as_table().unwrap();
     assert!(!features.contains_key("default"));
+}
+
+#[test]
+fn what_tests_need_is_in_no_service() {
+    let manifests = manifests();
+    let kit = &manifests["service-kit"];
+    for optional in ["throwaway", "tempfile", "ureq"] {
+        assert_eq!(
+            kit["dependencies"][optional]["optional"].as_bool(),
+            Some(true)
+        );
+    }
+    assert!(!kit["features"].as_table().unwrap().contains_key("default"));
+    for service in ["flyers", "deals"] {
+        let kit = &manifests[service]["dependencies"]["service-kit"];
+        assert!(kit.get("features").is_none(), "{service}");
+    }
 }
 
 #[test]
