@@ -10,7 +10,7 @@ use service_kit::{
     database::Database,
     forwarded,
     metrics::Metrics,
-    openapi::Problems,
+    openapi::{BearerToken, Problems},
     routes::ApiRoutes,
     server,
     token::Tokens,
@@ -132,19 +132,6 @@ impl State {
     modifiers(&BearerToken, &OtherSpellings, &Problems, &Words)
 )]
 struct Description;
-
-struct BearerToken;
-
-impl utoipa::Modify for BearerToken {
-    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
-        use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-        let components = api.components.get_or_insert_with(Default::default);
-        components.add_security_scheme(
-            "bearer",
-            SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
-        );
-    }
-}
 
 /// What the documentation calls otherwise than the code did: both are served.
 struct OtherSpellings;

@@ -8,8 +8,16 @@ use axum::{
     routing::{delete, get, post},
 };
 use service_kit::{
-    config::Config, database::Database, forwarded, image::Images, login::LoginLimiter,
-    openapi::Problems, password::Passwords, routes::ApiRoutes, server, storage::Storage,
+    config::Config,
+    database::Database,
+    forwarded,
+    image::Images,
+    login::LoginLimiter,
+    openapi::{BearerToken, Problems},
+    password::Passwords,
+    routes::ApiRoutes,
+    server,
+    storage::Storage,
     token::Tokens,
 };
 use utoipa::OpenApi as _;
@@ -88,19 +96,6 @@ impl FromRef<State> for Tokens {
     modifiers(&BearerToken, &SecondPath, &Problems)
 )]
 struct Description;
-
-struct BearerToken;
-
-impl utoipa::Modify for BearerToken {
-    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
-        use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-        let components = api.components.get_or_insert_with(Default::default);
-        components.add_security_scheme(
-            "bearer",
-            SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
-        );
-    }
-}
 
 /// The feed is at `/flyers/`, too.
 struct SecondPath;

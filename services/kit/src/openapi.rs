@@ -11,10 +11,23 @@ use utoipa::{
         header::HeaderBuilder,
         path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem},
         schema::{Object, ObjectBuilder},
+        security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
 
 use crate::problem::ProblemBody;
+
+/// Says what the security scheme `bearer` of an API is: `#[openapi(modifiers(&BearerToken))]`.
+#[derive(Debug, Clone, Copy)]
+pub struct BearerToken;
+
+impl Modify for BearerToken {
+    fn modify(&self, api: &mut OpenApi) {
+        let components = api.components.get_or_insert_with(Default::default);
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        components.add_security_scheme("bearer", scheme);
+    }
+}
 
 /// Completes the description of an API: `#[openapi(modifiers(&Problems))]`.
 #[derive(Debug, Clone, Copy)]
