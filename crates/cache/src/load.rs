@@ -18,6 +18,7 @@ use crate::{
     generation::{Seen, random},
     memory::{Entry, Value},
     mutant::Mutant,
+    policy::Lifetime,
     read::{Ground, names},
     redis::long_key,
 };
@@ -164,10 +165,10 @@ where
             }
             Err(_) => true,
         };
-        publish.landed(outcome.clone(), is_settled);
         match outcome {
             #[cfg(feature = "statements")]
             Ok(_) if !is_settled && !inner.mutation.is(Mutant::KeepUnsettled) => {
+                publish.landed(outcome, is_settled);
                 inner.counters.undetermined.one();
             }
             Ok(value) => {
@@ -178,9 +179,22 @@ where
                     started,
                     load_time: started.elapsed(),
                 };
-                inner.keep(kept, ground, value).await;
+                // Without Redis, whoever comes after one who was answered must find the same or
+                // newer in memory. With it, nobody waits for a round trip: what is older there is
+                // invalid already (strict), or may be seen for a moment (bounded).
+                match ground.redis {
+                    None => {
+                        inner.keep(kept, ground, value.clone()).await;
+                        publish.landed(Ok(value), is_settled);
+                    }
+                    Some(_) => {
+                        publish.landed(Ok(value.clone()), is_settled);
+                        inner.keep(kept, ground, value).await;
+                    }
+                }
             }
-            Err(_) => {
+            Err(error) => {
+                publish.landed(Err(error), is_settled);
                 inner.counters.failed_loads.one();
                 // Those who come now share the error.
                 tokio::time::sleep(policy.error_ttl).await;
@@ -235,24 +249,15 @@ impl Inner {
     /// Keeps a value where it may be kept.
     async fn keep<T: Cached>(&self, kept: Kept<'_>, ground: Ground, value: Option<Arc<T>>) {
         let lifetime = kept.policy.lifetime(value.is_some(), rand::random());
-        if lifetime.ttl.is_zero() {
+        let Some(body) = self.worth_keeping(lifetime, value.as_deref()) else {
+            // What is there is older than what was just answered.
+            self.memory.remove(kept.key);
             return;
-        }
-        let body = match &value {
-            None => Body::Absent,
-            Some(value) => match encode_value(&**value) {
-                Some(bytes) => Body::Value(bytes),
-                None => return,
-            },
         };
         let size = match &body {
             Body::Value(bytes) => bytes.len(),
             Body::Absent | Body::Tombstone => 0,
         };
-        if size > self.max_value_bytes {
-            self.counters.too_large.one();
-            return;
-        }
         let mut may_keep = ground.memory_alone;
         if let (Some(line), Some(redis_ground)) = (&self.line, &ground.redis) {
             let envelope = Envelope {
@@ -298,6 +303,22 @@ impl Inner {
         } else if !self.learning.keep_if_settled(kept.key, &seen, insert) {
             self.counters.rejected_fills.one();
         }
+    }
+
+    /// A value encoded, if it may be kept at all.
+    fn worth_keeping<T: Cached>(&self, lifetime: Lifetime, value: Option<&T>) -> Option<Body> {
+        if lifetime.ttl.is_zero() {
+            return None;
+        }
+        let Some(value) = value else {
+            return Some(Body::Absent);
+        };
+        let bytes = encode_value(value)?;
+        if bytes.len() > self.max_value_bytes {
+            self.counters.too_large.one();
+            return None;
+        }
+        Some(Body::Value(bytes))
     }
 
     /// Whether what was found to be expired has not been invalidated since.

@@ -180,3 +180,35 @@ async fn a_warm_up_loads_what_is_missing() {
     loads.read(&cache, "k19", &PLAIN).await;
     assert_eq!(loads.count(), 20);
 }
+
+/// Otherwise whoever comes next may find something older there than what was answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_answered_without_redis_is_in_memory_before_it_is_answered() {
+    let cache = local().await;
+    for number in 1..=50 {
+        let load = || async { Ok::<_, Infallible>("x".repeat(200_000)) };
+        let key = format!("k{number}");
+        cache.get_or_load(key, &PLAIN, NO_TAGS, load).await.unwrap();
+        assert_eq!(cache.stats().entries, number);
+    }
+}
+
+#[tokio::test]
+async fn what_is_answered_but_cannot_be_kept_leaves_nothing_older_behind() {
+    let built = Cache::builder("test").max_value_bytes(1_000);
+    let cache = built.build().await.unwrap();
+    let stale = PLAIN.stale_while_revalidate(Duration::from_secs(60));
+    let brief = Policy::new(MOMENT).jitter(0.0).early_refresh(0.0);
+    let read = async |policy: Policy, bytes: usize| {
+        let load = move || async move { Ok::<_, Infallible>("x".repeat(bytes)) };
+        cache.get_or_load("k", &policy, NO_TAGS, load).await
+    };
+    let kept = brief.stale_while_revalidate(Duration::from_secs(60));
+    assert_eq!(read(kept, 10).await.unwrap().len(), 10);
+    tokio::time::sleep(2 * MOMENT).await;
+    // Stale by now; the load in the background gives what is too large.
+    assert_eq!(read(stale, 2_000).await.unwrap().len(), 10);
+    tokio::time::sleep(MOMENT).await;
+    assert_eq!(cache.stats().entries, 0);
+    assert_eq!(read(stale, 3_000).await.unwrap().len(), 3_000);
+}
