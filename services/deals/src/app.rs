@@ -12,7 +12,7 @@ use service_kit::{
     metrics::Metrics,
     openapi::{BearerToken, Problems},
     routes::ApiRoutes,
-    server,
+    server::{self, Pages},
     token::Tokens,
 };
 use speedwell_cache::Cache;
@@ -163,7 +163,12 @@ pub fn build(config: &Config, state: &State, alerts: Alerts) -> Router {
         .also(move || cache.prometheus())
         .also(move || alerts.prometheus());
     let description = Description::openapi();
-    let app = server::complete_with(api, &state.database, &description, metrics, Some(words));
+    let pages = Pages {
+        metrics,
+        words: Some(words),
+        ..Pages::new(&state.database, &description)
+    };
+    let app = server::complete_with(api, &state.database, pages);
     forwarded::trust(app, config.trusted_proxies.clone())
 }
 

@@ -3,7 +3,6 @@
 mod accounts;
 pub mod app;
 mod categories;
-mod change;
 mod describe;
 mod expiry;
 mod favorites;

@@ -2,20 +2,17 @@
 //! have none.
 //!
 //! An upload becomes `<folder>/<uuid>/<hash of its content>.jpg` with its smaller version
-//! `…_300.jpg` or `…_128.jpg` beside it; a row names the first. The folder of each upload is new,
-//! so that a path is never used twice. Pictures under `samples/` are different: seeded rows
+//! `…_300.jpg` or `…_128.jpg` beside it; a row names the first. Pictures under `samples/` are different: seeded rows
 //! share them, and they are never deleted.
 
 use std::collections::HashSet;
 
 use axum::{Router, http::header, response::IntoResponse, routing::get};
-use bytes::Bytes;
 use service_kit::{
     database::{Database, Text, query},
-    image::{Form, ImageError, Images},
+    image::{Form, files_of},
     storage::{Storage, media},
 };
-use uuid::Uuid;
 
 const DEFAULT_AVATAR: &str = concat!(
     r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 128 128" width="128" height="128">"##,
@@ -62,51 +59,12 @@ FROM profiles AS p
 WHERE p.profile_picture = ANY($1)",
 };
 
-/// A picture that is ready to be stored.
-pub(crate) struct Made {
-    /// What a row names.
-    pub(crate) path: String,
-    /// All of its files.
-    pub(crate) files: Vec<(String, Bytes)>,
-}
-
-/// Makes an upload into files below `folder`.
-///
-/// # Errors
-/// Those of [`Images::process`].
-pub(crate) async fn make(
-    images: &Images,
-    upload: Bytes,
-    forms: &'static [Form],
-    folder: &str,
-) -> Result<Made, ImageError> {
-    let pictures = images.process(upload, forms).await?;
-    let hash = match pictures.first() {
-        Some(main) => main.content_hash(),
-        None => return Err(ImageError::Internal),
-    };
-    let name = format!("{folder}/{}/{hash}", Uuid::new_v4());
-    let files = forms.iter().zip(pictures);
-    Ok(Made {
-        path: format!("{name}.jpg"),
-        files: files
-            .map(|(form, picture)| (format!("{name}{}.jpg", form.suffix), picture.bytes))
-            .collect(),
-    })
-}
-
 /// The files that go with a row's path, if they are the row's own.
 pub(crate) fn own_files(path: &str, forms: &'static [Form]) -> Vec<String> {
-    let Some(name) = path.strip_suffix(".jpg") else {
-        return Vec::new();
-    };
-    if path.starts_with(SAMPLES) {
-        return Vec::new();
+    match path.starts_with(SAMPLES) {
+        true => Vec::new(),
+        false => files_of(path, forms),
     }
-    let files = forms.iter();
-    files
-        .map(|form| format!("{name}{}.jpg", form.suffix))
-        .collect()
 }
 
 /// Which of these files a row names, itself or by the picture that they are a version of: what

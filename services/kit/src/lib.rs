@@ -3,11 +3,13 @@
 pub mod body;
 pub mod breaker;
 pub mod cache;
+pub mod change;
 pub mod clock;
 pub mod config;
 pub mod cursor;
 pub mod database;
 mod drain;
+pub mod email;
 pub mod etag;
 pub mod forwarded;
 pub mod id;
@@ -29,3 +31,4 @@ pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod token;
+pub mod uuid;

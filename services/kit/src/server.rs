@@ -47,31 +47,57 @@ struct Own {
     database: Database,
     metrics: Metrics,
     openapi: std::sync::Arc<str>,
+    health: std::sync::Arc<serde_json::Value>,
+}
+
+/// What the pages of a service show beside its API.
+pub struct Pages<'a> {
+    /// The description of the API: `/openapi.json` and `/docs`.
+    pub openapi: &'a OpenApi,
+    /// `/metrics`.
+    pub metrics: Metrics,
+    /// Problems in other words.
+    pub words: Option<Reword>,
+    /// What `/health` answers while the process lives.
+    pub health: serde_json::Value,
+}
+
+impl<'a> Pages<'a> {
+    /// The usual ones.
+    pub fn new(database: &Database, openapi: &'a OpenApi) -> Self {
+        Self {
+            openapi,
+            metrics: Metrics::new(database),
+            words: None,
+            health: serde_json::json!({ "status": "ok" }),
+        }
+    }
 }
 
 /// An API with the pages that every service has, each request observed.
 pub fn complete(api: Router, database: &Database, openapi: &OpenApi) -> Router {
-    complete_with(api, database, openapi, Metrics::new(database), None)
+    complete_with(api, database, Pages::new(database, openapi))
 }
 
-/// Like [`complete`], with metrics that show more ([`Metrics::also`]) and problems in other words.
-pub fn complete_with(
-    api: Router,
-    database: &Database,
-    openapi: &OpenApi,
-    metrics: Metrics,
-    words: Option<Reword>,
-) -> Router {
+/// Like [`complete`], with pages that show more.
+pub fn complete_with(api: Router, database: &Database, pages: Pages<'_>) -> Router {
+    let Pages {
+        openapi,
+        metrics,
+        words,
+        health,
+    } = pages;
     let openapi = openapi.to_json().unwrap_or_else(|_| "{}".to_owned()).into();
     let own = Own {
         database: database.clone(),
         metrics: metrics.clone(),
         openapi,
+        health: health.into(),
     };
     let app = Router::new()
         .route(
             "/health",
-            get(|| async { Json(serde_json::json!({ "status": "ok" })) }),
+            get(|State(own): State<Own>| async move { Json((*own.health).clone()) }),
         )
         .route("/ready", get(ready))
         .route(

@@ -3,7 +3,7 @@
 //! The signature is made by the `hmac` and `sha2` crates behind `jsonwebtoken`'s
 //! provider interface; its own provider would bring RSA and elliptic curves along.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Display, str::FromStr, sync::Arc, time::Duration};
 
 use axum::{
     extract::{FromRef, FromRequestParts, OptionalFromRequestParts},
@@ -40,10 +40,11 @@ struct Keys {
 ///
 /// As an extractor it demands a valid token; `Option<Caller>` lets anonymous requests
 /// through, but still refuses a token that is wrong.
+/// Users are told apart by whole numbers, or by ids of another type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Caller {
+pub struct Caller<I = i64> {
     /// Id of the user.
-    pub id: i64,
+    pub id: I,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -82,14 +83,14 @@ impl Tokens {
     }
 
     /// Who sent a request: by its token, or by the header `X-User-Id` where that is trusted.
-    fn caller(&self, parts: &Parts) -> Result<Option<Caller>, Problem> {
+    fn caller<I: FromStr>(&self, parts: &Parts) -> Result<Option<Caller<I>>, Problem> {
         if let Some(token) = bearer(parts)? {
             return self.verify(token).map(Some);
         }
         match parts.headers.get("x-user-id") {
             Some(id) if self.0.trusts_header => {
                 let id = id.to_str().ok().and_then(|id| id.trim().parse().ok());
-                let wrong = || Problem::unauthorized("X-User-Id must be a whole number");
+                let wrong = || Problem::unauthorized("X-User-Id is not the id of a user");
                 id.map(|id| Some(Caller { id })).ok_or_else(wrong)
             }
             _ => Ok(None),
@@ -100,7 +101,7 @@ impl Tokens {
     ///
     /// # Errors
     /// Never for keys made by [`Tokens::new`]; the library's signature says it may.
-    pub fn issue(&self, user_id: i64, email: &str) -> Result<String, Problem> {
+    pub fn issue(&self, user_id: impl Display, email: &str) -> Result<String, Problem> {
         let now = jsonwebtoken::get_current_timestamp();
         let claims = Claims {
             sub: user_id.to_string(),
@@ -116,11 +117,16 @@ impl Tokens {
         )
     }
 
+    /// How long a token is valid.
+    pub fn lifetime(&self) -> Duration {
+        self.0.lifetime
+    }
+
     /// The user that a token names.
     ///
     /// # Errors
     /// 401 when the token is expired, forged or not a token.
-    pub fn verify(&self, token: &str) -> Result<Caller, Problem> {
+    pub fn verify<I: FromStr>(&self, token: &str) -> Result<Caller<I>, Problem> {
         let claims = jsonwebtoken::decode::<Claims>(token, &self.0.verify, &self.0.validation)
             .map_err(|error| match error.kind() {
                 ErrorKind::ExpiredSignature => {
@@ -144,9 +150,10 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
-impl<S> FromRequestParts<S> for Caller
+impl<S, I> FromRequestParts<S> for Caller<I>
 where
     S: Send + Sync,
+    I: FromStr,
     Tokens: FromRef<S>,
 {
     type Rejection = Problem;
@@ -158,9 +165,10 @@ where
     }
 }
 
-impl<S> OptionalFromRequestParts<S> for Caller
+impl<S, I> OptionalFromRequestParts<S> for Caller<I>
 where
     S: Send + Sync,
+    I: FromStr,
     Tokens: FromRef<S>,
 {
     type Rejection = Problem;
@@ -260,14 +268,15 @@ mod tests {
     #[test]
     fn a_token_names_its_user() {
         let token = tokens().issue(42, "a@example.org").unwrap();
-        assert_eq!(tokens().verify(&token).unwrap(), Caller { id: 42 });
+        assert_eq!(tokens().verify(&token).unwrap(), Caller { id: 42_i64 });
     }
 
     #[test]
     fn a_token_of_another_secret_is_refused() {
         let other = Tokens::new(&Secret::random(), Duration::from_secs(60));
         let token = other.issue(42, "a@example.org").unwrap();
-        assert_eq!(tokens().verify(&token).unwrap_err().status(), 401);
+        let refused = tokens().verify::<i64>(&token).unwrap_err();
+        assert_eq!(refused.status(), 401);
     }
 
     #[test]
@@ -278,7 +287,7 @@ mod tests {
         );
         let token = past.issue(42, "a@example.org").unwrap();
         std::thread::sleep(Duration::from_millis(1100));
-        assert_eq!(past.verify(&token).unwrap_err().status(), 401);
+        assert_eq!(past.verify::<i64>(&token).unwrap_err().status(), 401);
     }
 
     #[test]
@@ -288,7 +297,7 @@ mod tests {
             let mut bytes = token.clone().into_bytes();
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
             let forged = String::from_utf8(bytes).unwrap();
-            assert!(tokens().verify(&forged).is_err(), "position {at}");
+            assert!(tokens().verify::<i64>(&forged).is_err(), "position {at}");
         }
     }
 

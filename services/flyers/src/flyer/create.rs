@@ -7,8 +7,10 @@ use axum::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use service_kit::{
+    change::{Change, to_the_end},
     clock::now,
     database::{insert_rows, query},
+    image::Made,
     page::Link,
     problem::{Fields, Problem},
     token::Caller,
@@ -20,14 +22,7 @@ use super::{
     form::{self, Checked, NEW, is_past, no_faults},
     images, locate,
 };
-use crate::{
-    app::State,
-    change::{Change, to_the_end},
-    describe::NewFlyer,
-    geo::Point,
-    pictures::Made,
-    search::searchable,
-};
+use crate::{app::State, describe::NewFlyer, geo::Point, search::searchable};
 
 const INSERT: &str = "
 INSERT INTO flyers (
@@ -147,7 +142,12 @@ async fn store(
         .into_iter()
         .map(|(_, made)| (made.path, made.files))
         .unzip();
-    let mut change = Change::begin(state, files.into_iter().flatten().collect()).await?;
+    let mut change = Change::begin(
+        &state.database,
+        &state.storage,
+        files.into_iter().flatten().collect(),
+    )
+    .await?;
     match insert(&mut change, new, &paths).await {
         Ok(id) => change.commit().await.map(|()| id),
         Err(problem) => {

@@ -2,6 +2,7 @@
 
 use axum::{extract::State as FromState, http::StatusCode};
 use service_kit::{
+    change::{Change, to_the_end},
     database::{Text, query},
     id::Id,
     problem::Problem,
@@ -12,7 +13,6 @@ use service_kit::{
 use super::no_such_flyer;
 use crate::{
     app::State,
-    change::{Change, to_the_end},
     pictures::{OF_FLYER, own_files},
 };
 
@@ -57,7 +57,7 @@ pub(crate) async fn delete(
 }
 
 async fn remove(state: &State, id: i64, caller: Caller) -> Result<(), Problem> {
-    let mut change = Change::begin(state, Vec::new()).await?;
+    let mut change = Change::begin(&state.database, &state.storage, Vec::new()).await?;
     match remove_rows(state, &mut change, id, caller).await {
         Ok(()) => change.commit().await,
         Err(problem) => {
@@ -80,7 +80,7 @@ async fn remove_rows(
     }
     let paths: Vec<(String,)> = query(PATHS).bind(id).fetch_all(change.rows()).await?;
     let files = paths.iter().flat_map(|(path,)| own_files(path, OF_FLYER));
-    change.discard(state, files.collect()).await?;
+    change.discard(&state.storage, files.collect()).await?;
     query(DELETE).bind(id).execute(change.rows()).await?;
     Ok(())
 }

@@ -10,9 +10,11 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use service_kit::{
+    change::{Change, to_the_end},
     clock::now,
     database::{Text, Transaction, insert_rows, query},
     id::Id,
+    image::Made,
     page::Link,
     problem::{Fields, Problem},
     text,
@@ -28,11 +30,10 @@ use super::{
 };
 use crate::{
     app::State,
-    change::{Change, to_the_end},
     describe::{FlyerChange, FlyerForm},
     expiry::Validity,
     geo::Point,
-    pictures::{Made, OF_FLYER, own_files},
+    pictures::{OF_FLYER, own_files},
     search::searchable,
 };
 
@@ -313,7 +314,7 @@ async fn prepare(
 async fn store(state: &State, mut asked: Asked) -> Result<(), Problem> {
     let made = asked.pictures.iter_mut();
     let files = made.flat_map(|(_, made)| std::mem::take(&mut made.files));
-    let mut change = Change::begin(state, files.collect()).await?;
+    let mut change = Change::begin(&state.database, &state.storage, files.collect()).await?;
     match update(state, &mut change, &asked).await {
         Ok(()) => change.commit().await,
         Err(problem) => {
@@ -398,7 +399,7 @@ async fn update_images(state: &State, change: &mut Change, asked: &Asked) -> Res
     if !remove.is_empty() {
         let gone = old.iter().filter(|(id, _)| remove.contains(id));
         let files = gone.flat_map(|(_, path)| own_files(path, OF_FLYER));
-        change.discard(state, files.collect()).await?;
+        change.discard(&state.storage, files.collect()).await?;
         query(DELETE_IMAGES)
             .bind(remove.clone())
             .execute(change.rows())

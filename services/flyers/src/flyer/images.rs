@@ -5,15 +5,12 @@ use std::{collections::HashSet, time::Duration};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use service_kit::{
-    image::ImageError,
+    image::{self, ImageError, Made},
     problem::{Fields, Problem},
 };
 
 use super::form::ImageRef;
-use crate::{
-    app::State,
-    pictures::{self, Made, OF_FLYER},
-};
+use crate::{app::State, pictures::OF_FLYER};
 
 /// Pictures that a flyer has at most; it has at least one.
 pub(super) const MOST: usize = 5;
@@ -30,7 +27,7 @@ pub(super) async fn make(
     uploads: Vec<(&'static str, Bytes)>,
 ) -> Result<Vec<(&'static str, Made)>, Problem> {
     let one = async |(slot, upload)| {
-        let made = pictures::make(&state.images, upload, OF_FLYER, "flyers").await;
+        let made = image::make(&state.images, upload, OF_FLYER, "flyers").await;
         (slot, made)
     };
     let mut fields = Fields::new();

@@ -11,9 +11,10 @@ use axum::{
 };
 use bytes::Bytes;
 use service_kit::{
+    change::{Change, to_the_end},
     clock::now,
     database::{Text, query},
-    image::{Form, ImageError, MAX_BYTES},
+    image::{self, Form, ImageError, MAX_BYTES, Made},
     multipart::FormShape,
     page::Link,
     problem::Problem,
@@ -25,11 +26,7 @@ use super::{
     gone,
     profile::{Profile, of_caller},
 };
-use crate::{
-    app::State,
-    change::{Change, to_the_end},
-    pictures::{self, Made},
-};
+use crate::{app::State, pictures};
 
 /// What a profile picture is made into: at most 500 pixels wide (founding paper 002), and the
 /// avatar of the cards.
@@ -127,7 +124,7 @@ pub(crate) async fn remove_picture(
 }
 
 async fn make(state: &State, upload: Bytes) -> Result<Made, Problem> {
-    let made = pictures::make(&state.images, upload, OF_PROFILE, "profiles").await;
+    let made = image::make(&state.images, upload, OF_PROFILE, "profiles").await;
     made.map_err(|error| match error {
         ImageError::Busy => Problem::unavailable(error.to_string(), BUSY_RETRY),
         ImageError::Internal => Problem::internal(),
@@ -141,7 +138,7 @@ async fn store(state: &State, caller: Caller, made: Option<Made>) -> Result<(), 
         Some(made) => (Some(made.path), made.files),
         None => (None, Vec::new()),
     };
-    let mut change = Change::begin(state, files).await?;
+    let mut change = Change::begin(&state.database, &state.storage, files).await?;
     match swap(state, &mut change, caller, path).await {
         Ok(()) => change.commit().await,
         Err(problem) => {
@@ -169,5 +166,7 @@ async fn swap(
         .execute(change.rows())
         .await?;
     let files = old.map(|old| pictures::own_files(&old, OF_PROFILE));
-    change.discard(state, files.unwrap_or_default()).await
+    change
+        .discard(&state.storage, files.unwrap_or_default())
+        .await
 }

@@ -61,6 +61,12 @@ fn literal(value: &Value) -> (&'static str, Option<String>) {
         Value::Bool(value) => ("boolean", value.map(|yes| yes.to_string())),
         Value::Text(value) => ("text", value.clone()),
         Value::Time(value) => ("timestamptz", value.map(|time| time.to_rfc3339())),
+        Value::Date(value) => ("date", value.map(|day| day.to_string())),
+        Value::Uuid(value) => ("uuid", value.map(|id| id.to_string())),
+        Value::Uuids(values) => (
+            "uuid[]",
+            array(values.iter().map(ToString::to_string).collect()),
+        ),
         Value::Ints(values) => (
             "bigint[]",
             array(values.iter().map(i64::to_string).collect()),

@@ -16,7 +16,7 @@ use sqlx::migrate::Migrator;
 pub(crate) use self::error::is_busy;
 pub use self::{
     error::DatabaseError,
-    query::{Insert, Query, Record, Text, Value, Wording, insert_rows, query},
+    query::{Insert, Query, Record, Text, Value, Wording, insert_rows, insert_rows_or, query},
     target::Target,
     transaction::Transaction,
 };

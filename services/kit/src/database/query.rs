@@ -10,7 +10,7 @@
 //! # }
 //! ```
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{
     AssertSqlSafe, FromRow, Postgres, SqlSafeStr as _, SqlStr, Sqlite,
     postgres::{PgArguments, PgRow},
@@ -22,6 +22,7 @@ use super::{
     Dialect,
     target::{Connection, Target},
 };
+use crate::uuid::Uuid;
 
 /// A statement in the words of each database, where they differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +103,8 @@ pub struct Insert {
     into: String,
     /// How many values each row has.
     widths: Vec<usize>,
+    /// What stands after the rows.
+    end: &'static str,
 }
 
 impl Insert {
@@ -128,6 +131,7 @@ impl Insert {
             }
             text.push(')');
         }
+        text += self.end;
         text
     }
 }
@@ -174,10 +178,16 @@ pub enum Value {
     Text(Option<String>),
     /// A point in time.
     Time(Option<DateTime<Utc>>),
+    /// A day.
+    Date(Option<NaiveDate>),
+    /// An id of 128 bits.
+    Uuid(Option<Uuid>),
     /// Whole numbers: an array for `= ANY($1)`, on SQLite a JSON text for `json_each($1)`.
     Ints(Vec<i64>),
     /// Texts, likewise.
     Texts(Vec<String>),
+    /// Ids, likewise.
+    Uuids(Vec<Uuid>),
 }
 
 macro_rules! value_from {
@@ -195,7 +205,7 @@ macro_rules! value_from {
     )+};
 }
 
-value_from!(Int: i64, Real: f64, Bool: bool, Text: String, Time: DateTime<Utc>);
+value_from!(Int: i64, Real: f64, Bool: bool, Text: String, Time: DateTime<Utc>, Date: NaiveDate, Uuid: Uuid);
 
 impl From<&str> for Value {
     fn from(value: &str) -> Self {
@@ -233,6 +243,12 @@ impl From<Vec<String>> for Value {
     }
 }
 
+impl From<Vec<Uuid>> for Value {
+    fn from(values: Vec<Uuid>) -> Self {
+        Self::Uuids(values)
+    }
+}
+
 /// What a row can become, from either database. `#[derive(sqlx::FromRow)]` and tuples do.
 pub trait Record:
     for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
@@ -266,9 +282,15 @@ pub fn query(wording: impl Into<Wording>) -> Query {
 ///
 /// One statement binds at most 32 766 values on SQLite and 65 535 on PostgreSQL.
 pub fn insert_rows(into: &str, rows: Vec<Vec<Value>>) -> Query {
+    insert_rows_or(into, rows, "")
+}
+
+/// The same with what stands after the rows: `ON CONFLICT …`, `RETURNING …`.
+pub fn insert_rows_or(into: &str, rows: Vec<Vec<Value>>, end: &'static str) -> Query {
     let insert = Insert {
         into: into.trim_end().to_owned(),
         widths: rows.iter().map(Vec::len).collect(),
+        end,
     };
     Query {
         wording: Wording::Rows(insert),
@@ -417,15 +439,18 @@ fn bind_postgres<Q: BindPostgres>(query: Q, values: Vec<Value>) -> Q {
 }
 
 macro_rules! bind_value {
-    ($query:ident, $value:ident, $ints:expr, $texts:expr) => {
+    ($query:ident, $value:ident, $list:path) => {
         match $value {
             Value::Int(value) => $query.bind(value),
             Value::Real(value) => $query.bind(value),
             Value::Bool(value) => $query.bind(value),
             Value::Text(value) => $query.bind(value),
             Value::Time(value) => $query.bind(value),
-            Value::Ints(values) => $query.bind($ints(values)),
-            Value::Texts(values) => $query.bind($texts(values)),
+            Value::Date(value) => $query.bind(value),
+            Value::Uuid(value) => $query.bind(value),
+            Value::Ints(values) => $query.bind($list(values)),
+            Value::Texts(values) => $query.bind($list(values)),
+            Value::Uuids(values) => $query.bind($list(values)),
         }
     };
 }
@@ -436,25 +461,25 @@ fn json<T: serde::Serialize>(values: Vec<T>) -> String {
 
 impl<T> BindSqlite for QueryAs<'static, Sqlite, T, SqliteArguments> {
     fn value(self, value: Value) -> Self {
-        bind_value!(self, value, json, json)
+        bind_value!(self, value, json)
     }
 }
 
 impl BindSqlite for SqlxQuery<'static, Sqlite, SqliteArguments> {
     fn value(self, value: Value) -> Self {
-        bind_value!(self, value, json, json)
+        bind_value!(self, value, json)
     }
 }
 
 impl<T> BindPostgres for QueryAs<'static, Postgres, T, PgArguments> {
     fn value(self, value: Value) -> Self {
-        bind_value!(self, value, std::convert::identity, std::convert::identity)
+        bind_value!(self, value, std::convert::identity)
     }
 }
 
 impl BindPostgres for SqlxQuery<'static, Postgres, PgArguments> {
     fn value(self, value: Value) -> Self {
-        bind_value!(self, value, std::convert::identity, std::convert::identity)
+        bind_value!(self, value, std::convert::identity)
     }
 }
 

@@ -24,6 +24,7 @@ mod codec;
 mod colour;
 mod decode;
 mod error;
+mod files;
 mod jpeg;
 mod png;
 mod scale;
@@ -34,6 +35,7 @@ use bytes::Bytes;
 use twox_hash::XxHash3_128;
 
 pub use error::ImageError;
+pub use files::{Made, files_of, make};
 pub use work::{ImageOptions, Images, MAX_BYTES, MAX_PIXELS};
 
 /// One size in which a picture is wanted: it is made to fit, never enlarged, never cropped.

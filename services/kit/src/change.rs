@@ -1,26 +1,25 @@
 //! Rows and files that change together, to the end, whoever goes away meanwhile.
 //!
-//! The order is that of [`service_kit::storage`]: files are written before the transaction and
+//! The order is that of [`crate::storage`]: files are written before the transaction and
 //! kept after it, or they leave for the trash before its commit and are deleted after it.
 
 use std::future::Future;
 
 use bytes::Bytes;
-use service_kit::{
-    database::Transaction,
-    problem::Problem,
-    storage::{Discarded, Written},
-};
 use tracing::Instrument as _;
 
-use crate::app::State;
+use crate::{
+    database::{Database, Transaction},
+    problem::Problem,
+    storage::{Discarded, Storage, Written},
+};
 
 /// Runs `work` as a task of its own: a client that hangs up and a request that times out end
 /// the wait for it, not the work. What it logs and asks still belongs to the request.
 ///
 /// # Errors
 /// Those of the work; a panic in it is answered like one in a handler.
-pub(crate) async fn to_the_end<T: Send + 'static>(
+pub async fn to_the_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, Problem> {
     match tokio::spawn(work.in_current_span()).await {
@@ -35,8 +34,9 @@ pub(crate) async fn to_the_end<T: Send + 'static>(
 /// A transaction with the files that its rows will name, or name no more.
 ///
 /// Dropped without a word, nothing happens to the rows, and the next recovery sees to the files.
+#[derive(Debug)]
 #[must_use = "call `commit` or `undo`"]
-pub(crate) struct Change {
+pub struct Change {
     transaction: Transaction,
     written: Option<Written>,
     discarded: Option<Discarded>,
@@ -47,12 +47,16 @@ impl Change {
     ///
     /// # Errors
     /// The store or the database fails. Nothing is left behind.
-    pub(crate) async fn begin(state: &State, files: Vec<(String, Bytes)>) -> Result<Self, Problem> {
+    pub async fn begin(
+        database: &Database,
+        storage: &Storage,
+        files: Vec<(String, Bytes)>,
+    ) -> Result<Self, Problem> {
         let written = match files.is_empty() {
             true => None,
-            false => Some(state.storage.write(files).await?),
+            false => Some(storage.write(files).await?),
         };
-        match state.database.begin().await {
+        match database.begin().await {
             Ok(transaction) => Ok(Self {
                 transaction,
                 written,
@@ -66,7 +70,7 @@ impl Change {
     }
 
     /// Where the statements of the change run.
-    pub(crate) fn rows(&mut self) -> &mut Transaction {
+    pub fn rows(&mut self) -> &mut Transaction {
         &mut self.transaction
     }
 
@@ -74,13 +78,9 @@ impl Change {
     ///
     /// # Errors
     /// The store fails; every file is in its place then.
-    pub(crate) async fn discard(
-        &mut self,
-        state: &State,
-        files: Vec<String>,
-    ) -> Result<(), Problem> {
+    pub async fn discard(&mut self, storage: &Storage, files: Vec<String>) -> Result<(), Problem> {
         if !files.is_empty() {
-            self.discarded = Some(state.storage.discard(files).await?);
+            self.discarded = Some(storage.discard(files).await?);
         }
         Ok(())
     }
@@ -90,7 +90,7 @@ impl Change {
     /// # Errors
     /// The database fails. Nothing has happened then, unless the connection was lost on the
     /// way: then nobody knows, and recovery goes by the rows.
-    pub(crate) async fn commit(self) -> Result<(), Problem> {
+    pub async fn commit(self) -> Result<(), Problem> {
         let Self {
             transaction,
             written,
@@ -116,7 +116,7 @@ impl Change {
     }
 
     /// Makes nothing happen.
-    pub(crate) async fn undo(self) {
+    pub async fn undo(self) {
         // What fails to roll back has not happened either.
         if let Err(error) = self.transaction.rollback().await {
             tracing::debug!(%error, "a transaction ended with its connection");

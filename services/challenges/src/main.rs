@@ -1,0 +1,3 @@
+//! The `challenges` command.
+
+fn main() {}
