@@ -476,7 +476,7 @@ fn the_users_file_names_what_there_is() {
         let fields: Vec<&str> = line.split(',').collect();
         let fields: [&str; 10] = fields.try_into().unwrap();
         assert_eq!(fields[0], user.to_string());
-        assert_eq!(tokens.verify(fields[1]).unwrap().id, user);
+        assert_eq!(tokens.verify::<i64>(fields[1]).unwrap().id, user);
         promises(&filled, user, &fields);
     }
 }
