@@ -12,13 +12,11 @@
 //! those. Nothing that changes with time alone is cached: ends are checked at each hit, views are
 //! counted beside.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use service_kit::{
-    database::{Database, query},
-    problem::Problem,
-};
-use speedwell_cache::{Cache, Cached, LoadError, Policy, Write, WriteError};
+pub(crate) use service_kit::cache::{find, write};
+use service_kit::database::{Database, query};
+use speedwell_cache::{Policy, Write};
 
 /// To be raised when what is cached changes its meaning.
 pub(crate) const VERSION: u64 = 1;
@@ -54,52 +52,6 @@ pub(crate) fn collection(id: i64) -> String {
 /// Of one token.
 pub(crate) fn share(token: &str) -> String {
     format!("share:{token}")
-}
-
-/// A value, or the problem that loading it met.
-pub(crate) async fn find<T, Fut>(
-    cache: &Cache,
-    key: &str,
-    policy: &Policy,
-    tags: impl IntoIterator<Item: AsRef<[u8]>>,
-    load: impl FnOnce() -> Fut + Send + 'static,
-) -> Result<Option<Arc<T>>, Problem>
-where
-    T: Cached,
-    Fut: Future<Output = Result<Option<T>, sqlx::Error>> + Send + 'static,
-{
-    let found = cache.find_or_load(key, policy, tags, load).await;
-    found.map_err(|error| match error {
-        LoadError::Failed(error) => Problem::from(&*error),
-        LoadError::TimedOut { .. } | LoadError::Aborted => {
-            Problem::unavailable("the database is slow, try again", Duration::from_secs(1))
-        }
-    })
-}
-
-/// Writes, and makes what depends on these tags invalid for everybody.
-pub(crate) async fn write<T, Fut>(
-    cache: &Cache,
-    tags: impl IntoIterator<Item: AsRef<[u8]>>,
-    transaction: impl FnOnce(Write) -> Fut + Send + 'static,
-) -> Result<T, Problem>
-where
-    T: Send + 'static,
-    Fut: Future<Output = Result<T, Problem>> + Send + 'static,
-{
-    cache
-        .write(tags, transaction)
-        .await
-        .map_err(|error| match error {
-            WriteError::Failed(problem) => problem,
-            WriteError::Aborted | WriteError::Unmarked { .. } => Problem::internal(),
-            WriteError::Refused | WriteError::TimedOut { .. } | WriteError::Untold => {
-                Problem::unavailable(
-                    "the write took too long; look whether it was done",
-                    Duration::from_secs(1),
-                )
-            }
-        })
 }
 
 pub(crate) const COLLECTIONS_OF: &str = "

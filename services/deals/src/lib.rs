@@ -5,7 +5,6 @@ pub mod app;
 mod cached;
 mod collection;
 mod envelope;
-mod fields;
 mod listing;
 #[cfg(feature = "naive")]
 mod naive;

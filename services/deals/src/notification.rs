@@ -7,6 +7,7 @@ use service_kit::{
     body::Body,
     clock::now,
     database::{Transaction, Value, query},
+    fields::{bound, check, within},
     id::Id,
     page::DEEPEST,
     problem::{Fields, Problem},
@@ -15,10 +16,7 @@ use service_kit::{
 };
 use sqlx::FromRow;
 
-use crate::{
-    app::State,
-    fields::{bound, check, within},
-};
+use crate::app::State;
 
 /// Something that a user is told.
 #[derive(FromRow, Serialize, utoipa::ToSchema)]

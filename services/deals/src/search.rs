@@ -1,17 +1,13 @@
 //! The text in which collections are searched.
 
+use service_kit::partial::small;
+
 /// What is stored beside a collection: its name and its description in small letters, one
 /// below the other. The line break keeps a hit from reaching over the end of the name, and is
 /// there without a description too.
 pub(crate) fn search_text(name: &str, description: Option<&str>) -> String {
     let description = description.unwrap_or_default();
     format!("{}\n{}", small(name), small(description))
-}
-
-/// A text in small letters, letter by letter: `str::to_lowercase` writes the last sigma of a Greek
-/// word otherwise, and a part of that word would not be found.
-pub(crate) fn small(text: &str) -> String {
-    text.chars().flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]

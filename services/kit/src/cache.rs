@@ -1,10 +1,10 @@
 //! The cache of a service: in its memory, and in Redis where `REDIS_URL` names one.
 
-use std::time::Duration;
+use std::{future::Future, sync::Arc, time::Duration};
 
-use speedwell_cache::{BuildError, Builder, Cache};
+use speedwell_cache::{BuildError, Builder, Cache, Cached, LoadError, Policy, Write, WriteError};
 
-use crate::config::Config;
+use crate::{config::Config, problem::Problem};
 
 /// A Redis that knows nothing of this cache yet is trusted after 1.5 s.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -30,4 +30,56 @@ pub fn builder(config: &Config, version: u64) -> Builder {
         Some(url) => builder.redis(url.expose()),
         None => builder,
     }
+}
+
+/// A value, or the problem that loading it met.
+///
+/// # Errors
+/// The database fails, or takes too long.
+pub async fn find<T, Fut>(
+    cache: &Cache,
+    key: &str,
+    policy: &Policy,
+    tags: impl IntoIterator<Item: AsRef<[u8]>>,
+    load: impl FnOnce() -> Fut + Send + 'static,
+) -> Result<Option<Arc<T>>, Problem>
+where
+    T: Cached,
+    Fut: Future<Output = Result<Option<T>, sqlx::Error>> + Send + 'static,
+{
+    let found = cache.find_or_load(key, policy, tags, load).await;
+    found.map_err(|error| match error {
+        LoadError::Failed(error) => Problem::from(&*error),
+        LoadError::TimedOut { .. } | LoadError::Aborted => {
+            Problem::unavailable("the database is slow, try again", Duration::from_secs(1))
+        }
+    })
+}
+
+/// Writes, and makes what depends on these tags invalid for everybody.
+///
+/// # Errors
+/// That of the transaction; or it took too long.
+pub async fn write<T, Fut>(
+    cache: &Cache,
+    tags: impl IntoIterator<Item: AsRef<[u8]>>,
+    transaction: impl FnOnce(Write) -> Fut + Send + 'static,
+) -> Result<T, Problem>
+where
+    T: Send + 'static,
+    Fut: Future<Output = Result<T, Problem>> + Send + 'static,
+{
+    cache
+        .write(tags, transaction)
+        .await
+        .map_err(|error| match error {
+            WriteError::Failed(problem) => problem,
+            WriteError::Aborted | WriteError::Unmarked { .. } => Problem::internal(),
+            WriteError::Refused | WriteError::TimedOut { .. } | WriteError::Untold => {
+                Problem::unavailable(
+                    "the write took too long; look whether it was done",
+                    Duration::from_secs(1),
+                )
+            }
+        })
 }

@@ -115,6 +115,11 @@ impl Problem {
         }
     }
 
+    /// 400: the request is understood, and cannot be done as things are.
+    pub fn refused(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "refused", detail)
+    }
+
     /// 400: the request as a whole cannot be read.
     pub fn malformed(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed", detail)

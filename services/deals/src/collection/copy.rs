@@ -6,6 +6,7 @@ use service_kit::{
     body::Body,
     clock::now,
     database::query,
+    fields::{check, required},
     id::Id,
     problem::{Fields, Problem},
     token::Caller,
@@ -15,12 +16,7 @@ use super::{
     edit::{INSERT, gone},
     record::{COLUMNS, CollectionRead, CollectionRow, LONGEST_NAME, foreign, unknown},
 };
-use crate::{
-    app::State,
-    cached,
-    fields::{check, required},
-    search::search_text,
-};
+use crate::{app::State, cached, search::search_text};
 
 /// How a copy is to be called.
 #[derive(Default, Deserialize, utoipa::ToSchema)]

@@ -3,18 +3,16 @@
 use axum::{Json, extract::State as FromState};
 use service_kit::{
     database::{Database, Dialect, Value, query},
+    fields::{bound, check, choice, within},
     page::DEEPEST,
+    partial::{self, small},
     problem::{Fields, Problem},
     query::Params,
 };
 use sqlx::FromRow;
 
 use super::record::{COLUMNS, CollectionRow, PublicCollectionRead};
-use crate::{
-    app::State,
-    fields::{bound, check, choice, within},
-    search::small,
-};
+use crate::app::State;
 
 const LONGEST_SEARCH: usize = 100;
 /// What the index of SQLite knows: shorter texts are looked for in each row.
@@ -131,32 +129,13 @@ LIMIT ${limit} OFFSET ${offset}"
 /// The condition, whose placeholder is `$1`, and its value. Every character stands for itself.
 fn search(dialect: Dialect, text: &str) -> (&'static str, Value) {
     if dialect == Dialect::Sqlite && text.chars().count() >= TRIGRAM {
-        let phrase = format!("\"{}\"", text.replace('"', "\"\""));
         return (
             "c.id IN (SELECT s.rowid FROM collection_search AS s WHERE s.collection_search MATCH $1)",
-            phrase.into(),
+            partial::phrase(text).into(),
         );
     }
-    let mut pattern = String::from("%");
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    ("c.search_text LIKE $1 ESCAPE '\\'", pattern.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_character_of_a_search_is_a_wildcard() {
-        let (_, pattern) = search(Dialect::Postgres, "50%_\\");
-        assert_eq!(pattern, "%50\\%\\_\\\\%".into());
-        let (_, phrase) = search(Dialect::Sqlite, "a\"b*");
-        assert_eq!(phrase, "\"a\"\"b*\"".into());
-    }
+    (
+        "c.search_text LIKE $1 ESCAPE '\\'",
+        partial::pattern(text).into(),
+    )
 }

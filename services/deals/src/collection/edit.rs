@@ -6,6 +6,7 @@ use service_kit::{
     body::Body,
     clock::now,
     database::{Query, query},
+    fields::{Patch, bound_any, check, choice, present, required},
     id::Id,
     problem::{Fields, Problem},
     token::Caller,
@@ -15,12 +16,7 @@ use super::record::{
     COLUMNS, CollectionRead, CollectionRow, LONGEST_DESCRIPTION, LONGEST_NAME, VISIBILITIES,
     foreign, unknown,
 };
-use crate::{
-    app::State,
-    cached,
-    fields::{Patch, bound_any, check, choice, present, required},
-    search::search_text,
-};
+use crate::{app::State, cached, search::search_text};
 
 /// A collection to make.
 #[derive(Deserialize, utoipa::ToSchema)]

@@ -17,6 +17,7 @@ use serde_json::json;
 use service_kit::{
     clock::now,
     database::Database,
+    fields::{check, choice},
     id::Id,
     problem::{Fields, Problem},
     query::Params,
@@ -27,10 +28,7 @@ use super::{
     record::{CollectionRow, ItemRead, foreign, unknown},
     view::{Window, read},
 };
-use crate::{
-    app::State,
-    fields::{check, choice},
-};
+use crate::app::State;
 
 /// The version of the portable form.
 const VERSION: &str = "1.0.0";

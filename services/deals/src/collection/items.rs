@@ -7,6 +7,7 @@ use service_kit::{
     body::Body,
     clock::now,
     database::{Query, Record, Target, Text, query},
+    fields::{self, Patch, bound_any, check, choice, present},
     id::{Id, Segments},
     problem::{Fields, Problem},
     text,
@@ -17,11 +18,7 @@ use super::{
     edit::not_own,
     record::{ItemRead, ItemRow, LONGEST_NOTES, STATUSES, foreign, unknown},
 };
-use crate::{
-    app::State,
-    cached,
-    fields::{self, Patch, bound_any, check, choice, present},
-};
+use crate::{app::State, cached};
 
 /// A listing to put into a collection.
 #[derive(Deserialize, utoipa::ToSchema)]

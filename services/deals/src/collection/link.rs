@@ -8,6 +8,7 @@ use service_kit::{
     body::Body,
     clock::now,
     database::query,
+    fields::{check, within},
     id::{Id, Segments},
     page::Link as Url,
     problem::{Fields, Problem},
@@ -22,7 +23,6 @@ use super::{
 use crate::{
     app::State,
     cached,
-    fields::{check, within},
     token::{self, DEFAULT_DAYS, MOST_DAYS},
     views::Link,
 };

@@ -3,6 +3,7 @@
 use axum::{Json, extract::State as FromState};
 use service_kit::{
     database::query,
+    fields::{check, within},
     page::DEEPEST,
     problem::{Fields, Problem},
     query::Params,
@@ -10,10 +11,7 @@ use service_kit::{
 };
 
 use super::record::{COLUMNS, CollectionRead, CollectionRow};
-use crate::{
-    app::State,
-    fields::{check, within},
-};
+use crate::app::State;
 
 /// Own collections, newest first
 #[utoipa::path(get, path = "/api/v1/collections/", tag = "collections", security(("bearer" = [])), params(

@@ -14,6 +14,7 @@ use service_kit::{
     clock::now,
     cursor,
     database::{Database, Value, query},
+    fields::{check, choice, within},
     id::{Id, Segments},
     problem::{Fields, Problem},
     query::Params,
@@ -28,7 +29,6 @@ use super::record::{
 use crate::{
     app::State,
     cached,
-    fields::{check, choice, within},
     listing::{JOINS, ListingSummary, SUMMARY, SummaryRow},
     share::is_crawler,
     token,

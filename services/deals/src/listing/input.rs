@@ -12,7 +12,7 @@ use service_kit::{
     problem::{Fields, Problem},
 };
 
-use crate::fields::{bound, check};
+use service_kit::fields::{bound, check};
 
 /// The value of a field.
 #[derive(Debug, Clone, Copy, PartialEq)]

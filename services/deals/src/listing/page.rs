@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use service_kit::{
     cursor,
     database::{Query, Value, query},
+    fields::{check, choice, within},
     problem::{Fields, Problem},
     query::Params,
     token::Caller,
@@ -16,11 +17,7 @@ use service_kit::{
 use twox_hash::XxHash3_64;
 
 use super::record::{ListingRead, ListingRow, Own, SELECT, complete};
-use crate::{
-    app::State,
-    cached,
-    fields::{check, choice, within},
-};
+use crate::{app::State, cached};
 
 const DEFAULT: i64 = 50;
 const MOST: i64 = 500;
@@ -307,7 +304,7 @@ impl Filters {
     fn read(params: &Params, fields: &mut Fields) -> Self {
         let mut text = |name: &str| {
             let text = params.get(name).map(str::to_owned)?;
-            crate::fields::bound(name, &text, LONGEST_FILTER, fields);
+            service_kit::fields::bound(name, &text, LONGEST_FILTER, fields);
             Some(text)
         };
         Self {

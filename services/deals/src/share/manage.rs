@@ -7,6 +7,7 @@ use service_kit::{
     body::Body,
     clock::now,
     database::query,
+    fields::{check, within},
     id::{Id, Segments},
     page::{DEEPEST, Link as Url},
     problem::{Fields, Problem},
@@ -18,7 +19,6 @@ use sqlx::FromRow;
 use crate::{
     app::State,
     cached,
-    fields::{check, within},
     token::{self, DEFAULT_DAYS, MOST_DAYS},
     views::Link,
 };

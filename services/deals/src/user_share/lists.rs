@@ -4,6 +4,7 @@ use axum::{Json, extract::State as FromState};
 use service_kit::{
     clock::now,
     database::{Value, query},
+    fields::{check, choice, within},
     page::DEEPEST,
     problem::{Fields, Problem},
     query::Params,
@@ -13,7 +14,6 @@ use service_kit::{
 use super::record::{COLUMNS, PEOPLE, UserShareRead, UserShareRow};
 use crate::{
     app::State,
-    fields::{check, choice, within},
     listing::{JOINS, SUMMARY},
 };
 

@@ -15,6 +15,7 @@ use service_kit::{
     body::Body,
     clock::now,
     database::{Dialect, Transaction, query},
+    fields::{self, bound_any, check},
     problem::{Fields, Problem},
     token::Caller,
 };
@@ -23,12 +24,7 @@ use super::{
     preview::read,
     record::{UserShareRead, unknown},
 };
-use crate::{
-    app::State,
-    collection::gone,
-    fields::{self, bound_any, check},
-    notification, token,
-};
+use crate::{app::State, collection::gone, notification, token};
 
 pub(super) const LONGEST_MESSAGE: usize = 500;
 /// A share lasts so many days.

@@ -1,13 +1,17 @@
 //! Reading JSON fields one by one: what is absent, what is null, what is wrong and why.
 
 use serde::{Deserialize, Deserializer};
-use service_kit::problem::{Fields, Problem};
+
+use crate::problem::{Fields, Problem};
 
 /// A field of a merge patch (RFC 7396): absent leaves what there is, null clears it.
-pub(crate) type Patch<T> = Option<Option<T>>;
+pub type Patch<T> = Option<Option<T>>;
 
 /// For `#[serde(default, deserialize_with = "present")]`: tells null from absent.
-pub(crate) fn present<'de, T, D>(from: D) -> Result<Patch<T>, D::Error>
+///
+/// # Errors
+/// The value is none of this type.
+pub fn present<'de, T, D>(from: D) -> Result<Patch<T>, D::Error>
 where
     T: Deserialize<'de>,
     D: Deserializer<'de>,
@@ -16,7 +20,10 @@ where
 }
 
 /// The problem of all wrong fields, if there are any.
-pub(crate) fn check(fields: Fields) -> Result<(), Problem> {
+///
+/// # Errors
+/// 400 that names them.
+pub fn check(fields: Fields) -> Result<(), Problem> {
     match fields.is_empty() {
         true => Ok(()),
         false => Err(Problem::validation(fields)),
@@ -24,12 +31,7 @@ pub(crate) fn check(fields: Fields) -> Result<(), Problem> {
 }
 
 /// A text that is trimmed, not empty, without NUL, and of so many characters at most.
-pub(crate) fn required(
-    name: &str,
-    text: Option<String>,
-    longest: usize,
-    fields: &mut Fields,
-) -> String {
+pub fn required(name: &str, text: Option<String>, longest: usize, fields: &mut Fields) -> String {
     let text = text.map(|text| text.trim().to_owned());
     match text {
         None => drop(fields.insert(name.to_owned(), "is required".to_owned())),
@@ -45,7 +47,7 @@ pub(crate) fn required(
 }
 
 /// A text of so many characters at most, without NUL, which PostgreSQL cannot keep.
-pub(crate) fn bound(name: &str, text: &str, longest: usize, fields: &mut Fields) {
+pub fn bound(name: &str, text: &str, longest: usize, fields: &mut Fields) {
     if text.contains('\0') {
         fields.insert(name.to_owned(), "must not contain NUL".to_owned());
     } else if text.chars().count() > longest {
@@ -55,14 +57,14 @@ pub(crate) fn bound(name: &str, text: &str, longest: usize, fields: &mut Fields)
 }
 
 /// The same for a text that may be absent.
-pub(crate) fn bound_any(name: &str, text: Option<&str>, longest: usize, fields: &mut Fields) {
+pub fn bound_any(name: &str, text: Option<&str>, longest: usize, fields: &mut Fields) {
     if let Some(text) = text {
         bound(name, text, longest, fields);
     }
 }
 
 /// One of these words; the first one where it is absent.
-pub(crate) fn choice(
+pub fn choice(
     name: &str,
     text: Option<String>,
     words: &[&'static str],
@@ -83,7 +85,7 @@ pub(crate) fn choice(
 }
 
 /// A whole number in these bounds, or the usual one.
-pub(crate) fn within(
+pub fn within(
     name: &str,
     number: Option<i64>,
     usual: i64,
@@ -100,7 +102,7 @@ pub(crate) fn within(
 }
 
 /// An id that a request must name.
-pub(crate) fn id(name: &str, id: Option<i64>, fields: &mut Fields) -> i64 {
+pub fn id(name: &str, id: Option<i64>, fields: &mut Fields) -> i64 {
     id.unwrap_or_else(|| {
         fields.insert(name.to_owned(), "is required".to_owned());
         0
