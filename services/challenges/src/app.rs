@@ -19,7 +19,7 @@ use service_kit::{
     login::LoginLimiter,
     metrics::Metrics,
     openapi::{BearerToken, Problems},
-    password::Passwords,
+    password::{Passwords, PasswordsError},
     routes::ApiRoutes,
     server::{self, Pages},
     storage::{Storage, media as stored},
@@ -68,9 +68,9 @@ pub enum StateError {
     /// There are no threads for pictures.
     #[error("the system gives no threads to work on pictures: {0}; raise its limit of processes")]
     Images(std::io::Error),
-    /// There are no random numbers for passwords.
-    #[error("passwords cannot be hashed: the system gives no random numbers")]
-    Passwords,
+    /// Passwords cannot be hashed.
+    #[error(transparent)]
+    Passwords(#[from] PasswordsError),
 }
 
 impl State {
@@ -93,7 +93,7 @@ impl State {
         Ok(Self {
             tokens: Tokens::from_config(config),
             policies: Policies::from_lookup(&lookup)?,
-            passwords: Passwords::new().map_err(|_| StateError::Passwords)?,
+            passwords: Passwords::new()?,
             logins: LoginLimiter::new(config.login_limits).into(),
             images: Images::start(images).map_err(StateError::Images)?,
             origins: origins(lookup("ALLOWED_ORIGINS"))?,

@@ -14,7 +14,7 @@ use service_kit::{
     image::Images,
     login::LoginLimiter,
     openapi::{BearerToken, Problems},
-    password::Passwords,
+    password::{Passwords, PasswordsError},
     routes::ApiRoutes,
     server,
     storage::Storage,
@@ -51,9 +51,9 @@ pub enum BuildError {
     /// The categories cannot be read.
     #[error("cannot read the categories: {0}; run `flyers migrate`")]
     Database(#[from] sqlx::Error),
-    /// No random numbers for password salts.
-    #[error("the system gives no random numbers for passwords")]
-    Passwords,
+    /// Passwords cannot be hashed.
+    #[error(transparent)]
+    Passwords(#[from] PasswordsError),
 }
 
 impl FromRef<State> for Tokens {
@@ -132,7 +132,7 @@ pub async fn build_with(
     } = surroundings;
     let state = State {
         tokens: Tokens::new(&config.jwt_secret, config.token_lifetime),
-        passwords: Passwords::new().map_err(|_| BuildError::Passwords)?,
+        passwords: Passwords::new()?,
         logins: Arc::new(LoginLimiter::new(config.login_limits)),
         categories: Categories::load(&database).await?,
         geocoder,

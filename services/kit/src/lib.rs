@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod background;
 pub mod body;
 pub mod breaker;
 pub mod cache;

@@ -6,9 +6,9 @@ use argon2::{
     Argon2,
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
-use crate::problem::Problem;
+use crate::{background::Background, problem::Problem};
 
 /// Hashes and checks passwords, as many at a time as there are cores.
 ///
@@ -16,22 +16,39 @@ use crate::problem::Problem;
 /// burst of sign-ins would fill memory and starve every other request.
 #[derive(Debug, Clone)]
 pub struct Passwords {
+    /// So many wait for a thread that those who go away meanwhile cost nothing.
     places: Arc<Semaphore>,
+    threads: Background,
     /// What a sign-in with an unknown address is checked against, so that it takes as
     /// long as one with a wrong password.
     nobody: Arc<str>,
 }
 
+/// Why passwords cannot be hashed.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordsError {
+    /// There are no threads.
+    #[error("the system gives no threads to hash passwords: {0}; raise its limit of processes")]
+    Threads(std::io::Error),
+    /// There is no salt.
+    #[error("the system gives no random numbers to hash passwords: {0}")]
+    Random(argon2::password_hash::Error),
+}
+
 impl Passwords {
-    /// A hasher for this machine.
+    /// A hasher for this machine, with threads of its own that step back behind those that answer
+    /// requests: signing in is slow by design, nothing else has to be.
     ///
     /// # Errors
-    /// The system gives no random numbers.
-    pub fn new() -> Result<Self, argon2::password_hash::Error> {
+    /// The system gives no random numbers, or no threads.
+    pub fn new() -> Result<Self, PasswordsError> {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Ok(Self {
             places: Arc::new(Semaphore::new(cores)),
-            nobody: hash_now("nobody has this password")?.into(),
+            threads: Background::start("password", cores).map_err(PasswordsError::Threads)?,
+            nobody: hash_now("nobody has this password")
+                .map_err(PasswordsError::Random)?
+                .into(),
         })
     }
 
@@ -66,9 +83,11 @@ impl Passwords {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {
         let place = Arc::clone(&self.places).acquire_owned().await;
-        let result = tokio::task::spawn_blocking(move || {
+        let (answer, result) = oneshot::channel();
+        self.threads.put(move || {
             let _place = place;
-            work()
+            // Nobody waits any more when the request has timed out.
+            let _gone = answer.send(work());
         });
         result.await.map_err(|error| {
             tracing::error!(%error, "password hashing was interrupted");

@@ -32,6 +32,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "deals",
         &["service-kit", "speedwell-cache", "speedwell-trace"],
     ),
+    ("challenges", &["service-kit", "speedwell-cache"]),
     ("flyers", &["service-kit", "speedwell-trace"]),
     ("faulty", &["speedwell-cache", "speedwell-trace"]),
 ];
@@ -106,7 +107,7 @@ fn what_tests_need_is_in_no_service() {
         );
     }
     assert!(!kit["features"].as_table().unwrap().contains_key("default"));
-    for service in ["flyers", "deals"] {
+    for service in ["flyers", "deals", "challenges"] {
         let kit = &manifests[service]["dependencies"]["service-kit"];
         assert!(kit.get("features").is_none(), "{service}");
     }

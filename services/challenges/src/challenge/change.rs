@@ -51,7 +51,7 @@ SELECT c.name, c.status, c.member_count,
 FROM challenges AS c
 WHERE c.id = $1"
     { "" | "
-FOR UPDATE" });
+FOR NO KEY UPDATE" });
 
 pub(crate) const CHANGE: &str = "
 UPDATE challenges
@@ -73,7 +73,7 @@ WHERE m.challenge_id = $1
   AND m.status = 'active'
 ORDER BY p.id"
     { "" | "
-FOR UPDATE OF p" });
+FOR NO KEY UPDATE OF p" });
 
 /// `$1` who, `$2` 1 or -1.
 pub(crate) const COUNT_COMPLETED: Text = text!(

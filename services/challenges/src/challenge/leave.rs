@@ -3,9 +3,8 @@
 use axum::{Json, extract::State as FromState};
 use service_kit::{
     clock::now,
-    database::{Text, Transaction, query},
+    database::{Dialect, Transaction, query},
     problem::Problem,
-    text,
     uuid::Uuid,
 };
 use speedwell_cache::Write;
@@ -20,18 +19,22 @@ use crate::{
     path::PathId,
 };
 
-/// `$1` challenge, `$2` caller. The membership is locked, so that one of two requests leaves. A
+/// Locks a challenge before its memberships, as joining does: of two requests one leaves. A
 /// transaction of SQLite that writes is alone anyway.
-pub(crate) const FIND: Text = text!(
-    "
+pub(crate) const LOCK: &str = "
+SELECT c.id
+FROM challenges AS c
+WHERE c.id = $1
+FOR NO KEY UPDATE";
+
+/// `$1` challenge, `$2` caller.
+pub(crate) const FIND: &str = "
 SELECT c.name, c.created_by, p.display_name, m.role, m.status
 FROM challenge_members AS m
 JOIN challenges AS c ON c.id = m.challenge_id
 JOIN user_profiles AS p ON p.id = m.user_id
 WHERE m.challenge_id = $1
-  AND m.user_id = $2"
-    { "" | "
-FOR UPDATE OF m" });
+  AND m.user_id = $2";
 
 pub(crate) const LEAVE: &str = "
 UPDATE challenge_members
@@ -75,6 +78,9 @@ pub(crate) async fn leave(
 
 async fn go(tx: &mut Transaction, id: Uuid, caller: Caller) -> Result<(), Problem> {
     let now = now();
+    if tx.dialect() == Dialect::Postgres {
+        query(LOCK).bind(id).execute(&mut *tx).await?;
+    }
     let found: Option<(String, Uuid, String, String, String)> = query(FIND)
         .bind(id)
         .bind(caller.id)

@@ -50,7 +50,7 @@ ORDER BY s.rowid"
     | "user_profiles AS p
 LEFT JOIN friendships AS f ON least(f.requester_id, f.addressee_id) = least(p.id, $2)
     AND greatest(f.requester_id, f.addressee_id) = greatest(p.id, $2)
-WHERE p.search_text LIKE $1 ESCAPE '\\\\'
+WHERE p.search_text LIKE $1 ESCAPE '\\'
   AND p.id <> $2
 ORDER BY p.created_at, p.id" }
     "

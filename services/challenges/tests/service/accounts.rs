@@ -7,7 +7,7 @@ use crate::running::{Running, refused, text, wrong};
 #[test]
 fn who_registers_can_sign_in_and_ask_who_they_are() {
     let service = Running::new();
-    let body = json!({ "email": " New@Example.org", "password": "correct horse", "timezone": "europe/zurich" });
+    let body = json!({ "email": " New@Example.org", "password": "correct horse", "timezone": "Europe/Zurich" });
     let made = service.post("/api/v1/auth/register/", &body).expect(201);
     assert_eq!(made["token_type"], "bearer");
     assert_eq!(made["expires_in"], 86_400);

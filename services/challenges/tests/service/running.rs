@@ -1,6 +1,6 @@
 //! A running service for one test, and shorthand for what tests do with it.
 
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
 
 use challenges::{
     MIGRATIONS,
@@ -13,7 +13,6 @@ use service_kit::{
     cache,
     clock::now,
     database::{Dialect, query},
-    server::ServeError,
     testing::{Place, Service, config, watch},
     token::Tokens,
     uuid::Uuid,
@@ -33,12 +32,6 @@ impl Deref for Running {
 
     fn deref(&self) -> &Service {
         &self.service
-    }
-}
-
-impl DerefMut for Running {
-    fn deref_mut(&mut self) -> &mut Service {
-        &mut self.service
     }
 }
 
@@ -112,11 +105,6 @@ impl Running {
         Self::at(Place::new(Dialect::Sqlite), &environment)
     }
 
-    /// Waits until the service has ended.
-    pub(crate) fn ended(self) -> Result<(), ServeError> {
-        self.service.ended()
-    }
-
     /// A user who signs in with nothing but a token.
     pub(crate) fn add(&self, id: Uuid, name: &str) {
         let email = format!("{name}@example.org");
@@ -129,7 +117,11 @@ impl Running {
                 .bind(id)
                 .bind(&email)
                 .bind(name)
-                .bind(format!(" {name} {}", email.replace(['@', '.'], " ")))
+                .bind(
+                    format!(" {} {}", name, email)
+                        .to_lowercase()
+                        .replace(['@', '.', '-'], " "),
+                )
                 .bind(now()),
         );
     }

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::{Form, ImageError, Picture, decode::Bounds, process};
+use crate::background::step_back;
 
 /// The default of [`ImageOptions::max_bytes`]: the 5 MB that the flyers papers name. A phone's
 /// 12-megapixel photograph has 2 to 4 MB.
@@ -27,10 +28,6 @@ pub const MAX_PIXELS: u64 = 50_000_000;
 /// The default of [`ImageOptions::waiting`]: at 0.1 s for a photograph the last in the queue
 /// waits about two seconds, and 16 uploads of 5 MB hold 80 MB.
 const WAITING: usize = 16;
-
-/// How far a worker steps back behind the threads that answer requests (`nice`).
-#[cfg(target_os = "linux")]
-const NICE: i32 = 10;
 
 /// How much one process spends on pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,10 +115,7 @@ impl Images {
 }
 
 fn work(jobs: &Mutex<Receiver<Job>>, bounds: Bounds) {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::nice(NICE) {
-        tracing::debug!(%error, "an image thread keeps its priority");
-    }
+    step_back();
     loop {
         // The lock is held while this thread waits; the others wait for the lock instead.
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
