@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+pub mod seed;
+
 use service_kit::database::{Migrations, Planning};
 
 static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");

@@ -63,6 +63,7 @@ fn literal(value: &Value) -> (&'static str, Option<String>) {
         Value::Time(value) => ("timestamptz", value.map(|time| time.to_rfc3339())),
         Value::Date(value) => ("date", value.map(|day| day.to_string())),
         Value::Uuid(value) => ("uuid", value.map(|id| id.to_string())),
+        Value::Json(value) => ("jsonb", Some(value.to_string())),
         Value::Uuids(values) => (
             "uuid[]",
             array(values.iter().map(ToString::to_string).collect()),

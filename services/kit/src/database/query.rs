@@ -182,6 +182,8 @@ pub enum Value {
     Date(Option<NaiveDate>),
     /// An id of 128 bits.
     Uuid(Option<Uuid>),
+    /// JSON: `jsonb` of PostgreSQL, a text of SQLite.
+    Json(serde_json::Value),
     /// Whole numbers: an array for `= ANY($1)`, on SQLite a JSON text for `json_each($1)`.
     Ints(Vec<i64>),
     /// Texts, likewise.
@@ -240,6 +242,12 @@ impl From<&[i64]> for Value {
 impl From<Vec<String>> for Value {
     fn from(values: Vec<String>) -> Self {
         Self::Texts(values)
+    }
+}
+
+impl From<serde_json::Value> for Value {
+    fn from(value: serde_json::Value) -> Self {
+        Self::Json(value)
     }
 }
 
@@ -448,6 +456,7 @@ macro_rules! bind_value {
             Value::Time(value) => $query.bind(value),
             Value::Date(value) => $query.bind(value),
             Value::Uuid(value) => $query.bind(value),
+            Value::Json(value) => $query.bind(sqlx::types::Json(value)),
             Value::Ints(values) => $query.bind($list(values)),
             Value::Texts(values) => $query.bind($list(values)),
             Value::Uuids(values) => $query.bind($list(values)),
