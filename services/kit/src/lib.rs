@@ -28,6 +28,7 @@ pub mod password;
 pub mod problem;
 pub mod query;
 pub mod routes;
+pub mod seed;
 pub mod server;
 pub mod storage;
 pub mod telemetry;

@@ -98,6 +98,7 @@ impl Running {
     }
 
     /// Another process of the same service: the same database, these variables.
+    #[allow(dead_code, reason = "without a cache there is nothing to share")]
     pub(crate) fn beside(&self, environment: &[(&str, &str)]) -> Self {
         let url = self.url().to_owned();
         let mut environment = environment.to_vec();

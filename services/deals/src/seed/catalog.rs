@@ -1,11 +1,9 @@
 //! The rows of the reference data.
 
 use chrono::{DateTime, Utc};
+use service_kit::seed::Cells;
 
-use super::{
-    parts::{Cpu, GROUP_WEIGHTS, Gpu, PROFILES, Parts, Port, RULESETS, Ram, Storage},
-    write::Cells,
-};
+use super::parts::{Cpu, GROUP_WEIGHTS, Gpu, PROFILES, Parts, Port, RULESETS, Ram, Storage};
 
 /// Tables with their rows, in an order in which they can be written.
 pub(super) fn rows(parts: &Parts, at: DateTime<Utc>) -> [(&'static str, Vec<Cells>); 8] {

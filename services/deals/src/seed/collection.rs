@@ -1,12 +1,11 @@
 //! Invented collections of listings, and the links to them.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use service_kit::seed::{Cells, Dice};
 
 use super::{
-    dice::Dice,
-    words,
+    links, words,
     world::{Known, LISTED},
-    write::Cells,
 };
 use crate::search::search_text;
 
@@ -124,7 +123,7 @@ pub(super) fn collection(
 fn link(dice: &mut Dice, collection: DateTime<Utc>, kind: Kind) -> Link {
     let now = dice.now();
     let created = dice.between(collection, now - TimeDelta::hours(2));
-    let views = dice.views();
+    let views = links::views(dice);
     let expires = match dice.number(0..=99) {
         _ if kind == Kind::Hundred => None,
         0..10 => Some(dice.between(created + TimeDelta::hours(1), now)),
@@ -132,7 +131,7 @@ fn link(dice: &mut Dice, collection: DateTime<Utc>, kind: Kind) -> Link {
         _ => None,
     };
     Link {
-        token: dice.token(),
+        token: links::token(dice),
         views,
         crawlers: dice.number(0..=views / 4),
         expires,

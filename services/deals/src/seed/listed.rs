@@ -1,11 +1,11 @@
 //! The file of users: who they are and what is theirs, for tests and measurements.
 
-use service_kit::token::Tokens;
-
-use super::{
-    SeedError,
-    world::{LISTED, Listed, World, email},
+use service_kit::{
+    seed::{SeedError, bearer},
+    token::Tokens,
 };
+
+use super::world::{LISTED, Listed, World, email};
 
 const HEADER: &str = "user_id,token,collection_100,collection_150,public_100,listing_id,\
                       share_token,collection_token,inbox_token,recipient_id\n";
@@ -15,12 +15,6 @@ const HEADER: &str = "user_id,token,collection_100,collection_150,public_100,lis
 pub(super) fn text(world: &World, tokens: Option<&Tokens>) -> Result<String, SeedError> {
     let mut text = HEADER.to_owned();
     for (user, id) in world.listed.iter().zip(1..) {
-        let bearer = match tokens {
-            Some(tokens) => tokens
-                .issue(id, &email(id))
-                .map_err(|_| SeedError::Token { user: id })?,
-            None => String::new(),
-        };
         let (listing, link) = match &user.link {
             Some((listing, token)) => (listing.to_string(), token.as_str()),
             None => (String::new(), ""),
@@ -28,7 +22,7 @@ pub(super) fn text(world: &World, tokens: Option<&Tokens>) -> Result<String, See
         let public = nearest_public(world, id);
         let fields = [
             id.to_string(),
-            bearer,
+            bearer(tokens, id, &email(id))?,
             user.hundred.to_string(),
             user.hundred_fifty.to_string(),
             public.hundred.to_string(),

@@ -2,12 +2,11 @@
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value as Json, json};
+use service_kit::seed::{Cells, Dice};
 
 use super::{
-    dice::Dice,
     parts::{Cpu, Parts, part},
     words,
-    write::Cells,
 };
 
 /// Listings are spread over this time.

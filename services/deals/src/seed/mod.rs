@@ -15,7 +15,7 @@
 
 mod catalog;
 mod collection;
-mod dice;
+mod links;
 mod listed;
 mod listing;
 mod parts;
@@ -29,10 +29,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::{DateTime, DurationRound as _, SubsecRound as _, TimeDelta, Utc};
-use service_kit::{database::Database, token::Tokens};
+use chrono::{DateTime, SubsecRound as _, Utc};
+pub use service_kit::seed::SeedError;
+use service_kit::{
+    database::Database,
+    seed::{self, last_full_hour},
+    token::Tokens,
+};
 
-use self::{world::World, write::SearchIndex};
+use self::{
+    world::World,
+    write::{SEARCH, TABLES},
+};
 
 /// What to make.
 #[derive(Debug, Clone, Default)]
@@ -66,46 +74,13 @@ pub struct Done {
     pub took: Duration,
 }
 
-/// Why nothing was made.
-#[derive(Debug, thiserror::Error)]
-pub enum SeedError {
-    /// There are users.
-    #[error(
-        "the database has {users} users already; use an empty one, or --replace to throw them away"
-    )]
-    NotEmpty {
-        /// How many.
-        users: i64,
-    },
-    /// The database failed.
-    #[error("the database failed while seeding: {0}")]
-    Database(#[from] sqlx::Error),
-    /// The CSV file cannot be written.
-    #[error("cannot write {path} (--users-csv): {source}")]
-    Csv {
-        /// Which file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// A bearer token cannot be signed.
-    #[error("cannot sign the token of user {user}")]
-    Token {
-        /// Whose.
-        user: i64,
-    },
-}
-
 /// Fills a migrated database in one transaction.
 ///
 /// # Errors
 /// It is not empty, it fails, or the CSV file cannot be written. Nothing is left behind in the
 /// database.
 pub async fn run(database: &Database, plan: &Plan) -> Result<Done, SeedError> {
-    let now = Utc::now()
-        .duration_trunc(TimeDelta::hours(1))
-        .unwrap_or_else(|_| Utc::now());
-    plan.run_at(database, now).await
+    plan.run_at(database, last_full_hour()).await
 }
 
 impl Plan {
@@ -117,9 +92,13 @@ impl Plan {
         let started = Instant::now();
         let mut world = World::new(self.scale, self.seed, now.trunc_subsecs(6));
         let mut transaction = database.begin().await?;
-        write::take_time(&mut transaction).await?;
-        let search = SearchIndex::put_aside(&mut transaction).await?;
-        write::make_room(&mut transaction, self.replace).await?;
+        seed::take_time(&mut transaction).await?;
+        let search = SEARCH.put(&mut transaction).await?;
+        TABLES.make_room(&mut transaction, self.replace).await?;
+        if self.replace {
+            // The same rows get the same ids again.
+            write::continue_ids(&mut transaction).await?;
+        }
         write::parts(&mut transaction, &world).await?;
         write::users(&mut transaction, &world).await?;
         write::listings(&mut transaction, &mut world).await?;
@@ -128,9 +107,11 @@ impl Plan {
         write::continue_ids(&mut transaction).await?;
         search.put_back(&mut transaction).await?;
         // Before the commit: a file that cannot be written leaves the database as it was.
-        self.write_csv(&world)?;
+        if let Some(path) = &self.users_csv {
+            seed::write_file(path, &listed::text(&world, self.tokens.as_ref())?)?;
+        }
         transaction.commit().await?;
-        write::finish(database).await?;
+        TABLES.finish(database).await?;
         Ok(Done {
             users: world.users(),
             listings: i64::from(self.scale),
@@ -138,17 +119,6 @@ impl Plan {
             items,
             shares,
             took: started.elapsed(),
-        })
-    }
-
-    fn write_csv(&self, world: &World) -> Result<(), SeedError> {
-        let Some(path) = &self.users_csv else {
-            return Ok(());
-        };
-        let text = listed::text(world, self.tokens.as_ref())?;
-        std::fs::write(path, text).map_err(|source| SeedError::Csv {
-            path: path.clone(),
-            source,
         })
     }
 }

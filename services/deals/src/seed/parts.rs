@@ -1,7 +1,7 @@
 //! The invented reference data: processors, graphics, ports, memory, storage, and what listings
 //! are valued by.
 
-use super::dice::Dice;
+use service_kit::seed::Dice;
 
 pub(super) const PROFILES: [(&str, &str); 5] = [
     (

@@ -1,12 +1,11 @@
 //! Invented links to listings, deals sent from user to user, and what users are told of them.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use service_kit::seed::{Cells, Dice};
 
 use super::{
-    dice::Dice,
-    words,
+    links, words,
     world::{LISTED, World},
-    write::Cells,
 };
 
 /// Deals that each listed user has received and not looked at.
@@ -75,10 +74,10 @@ pub(super) fn deals_wanted(world: &mut World) -> Vec<Wanted> {
 pub(super) fn link(world: &mut World, wanted: Wanted, number: i64, count: i64) -> Link {
     let dice = &mut world.dice;
     let created = dice.spread(number, count, TimeDelta::days(90), TimeDelta::hours(2));
-    let views = dice.views();
+    let views = links::views(dice);
     let expires = link_end(dice, created, wanted.named);
     Link {
-        token: dice.token(),
+        token: links::token(dice),
         wanted,
         views,
         crawlers: dice.number(0..=views / 4),
@@ -114,7 +113,7 @@ pub(super) fn deal(world: &mut World, wanted: Wanted, number: i64, count: i64) -
         id: number + 1,
         sender,
         wanted,
-        token: dice.token(),
+        token: links::token(dice),
         message: dice.maybe(60, |dice| dice.pick(words::MESSAGES)),
         shared,
         viewed,

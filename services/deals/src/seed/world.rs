@@ -1,8 +1,9 @@
 //! What has been invented so far, and must be known for what comes next.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use service_kit::seed::{Cells, Dice};
 
-use super::{dice::Dice, parts::Parts, words, write::Cells};
+use super::{parts::Parts, words};
 
 /// Users whom the file of users names.
 pub(super) const LISTED: i64 = 200;

@@ -22,19 +22,24 @@ mod words;
 mod write;
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
-use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use service_kit::{
     database::Database,
     image::ImageError,
+    seed::{self, last_full_hour},
     storage::{Storage, StorageError},
 };
 
 pub use self::photo::{PhotoError, photo, write_photos};
-use self::{gallery::Gallery, make::Maker, write::SearchIndex};
+use self::{
+    gallery::Gallery,
+    make::Maker,
+    write::{SEARCH, TABLES},
+};
 
 /// The password of every seeded user.
 pub const PASSWORD: &str = "Flyers-2024";
@@ -73,34 +78,18 @@ pub struct Done {
 /// Why nothing was made.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
-    /// There are users.
-    #[error(
-        "the database has {users} users already; use an empty one, or --replace to throw them away"
-    )]
-    NotEmpty {
-        /// How many.
-        users: i64,
-    },
+    /// As with any service.
+    #[error(transparent)]
+    Filling(#[from] seed::SeedError),
     /// The database failed.
     #[error("the database failed while seeding: {0}")]
     Database(#[from] sqlx::Error),
-    /// The CSV file cannot be written.
-    #[error("cannot write {path} (--users-csv): {source}")]
-    Csv {
-        /// Which file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
     /// The pictures cannot be written.
     #[error("cannot write the pictures (OBJECT_STORE_URL): {0}")]
     Storage(#[from] StorageError),
     /// The pictures cannot be made.
     #[error("cannot make the pictures: {0}")]
     Picture(#[from] ImageError),
-    /// The password cannot be hashed.
-    #[error("cannot hash the password of the seeded users")]
-    Password,
 }
 
 /// Fills a migrated database in one transaction.
@@ -108,10 +97,7 @@ pub enum SeedError {
 /// # Errors
 /// It is not empty, it fails, or the CSV file cannot be written. Nothing is left behind.
 pub async fn run(database: &Database, plan: &Plan) -> Result<Done, SeedError> {
-    let now = Utc::now()
-        .duration_trunc(TimeDelta::hours(1))
-        .unwrap_or_else(|_| Utc::now());
-    plan.run_at(database, now).await
+    plan.run_at(database, last_full_hour()).await
 }
 
 impl Plan {
@@ -122,7 +108,7 @@ impl Plan {
     pub async fn run_at(&self, database: &Database, now: DateTime<Utc>) -> Result<Done, SeedError> {
         let started = Instant::now();
         let hash = service_kit::password::hash_with_salt(PASSWORD, b"flyers seed salt")
-            .map_err(|_| SeedError::Password)?;
+            .map_err(|_| seed::SeedError::Password)?;
         let mut maker = Maker::new(self.scale, self.seed, now);
         let gallery = match (&self.storage, &self.users_csv) {
             (Some(_), Some(_)) => Some(Gallery::make()?),
@@ -133,8 +119,8 @@ impl Plan {
         }
         let listed = USERS_IN_CSV.min(maker.users());
         let mut transaction = database.begin().await?;
-        write::take_time(&mut transaction).await?;
-        let search = SearchIndex::put_aside(&mut transaction).await?;
+        seed::take_time(&mut transaction).await?;
+        let search = SEARCH.put(&mut transaction).await?;
         let left_over = write::make_room(&mut transaction, self.replace).await?;
         write::users(&mut transaction, &mut maker, &hash).await?;
         let images = write::flyers(&mut transaction, &mut maker).await?;
@@ -153,14 +139,9 @@ impl Plan {
                 gallery.write(storage, &doomed).await?;
             }
         }
-        write::finish(database).await?;
+        TABLES.finish(database).await?;
         if let Some(path) = &self.users_csv {
-            write_csv(path, &maker, listed, gallery.is_some()).map_err(|source| {
-                SeedError::Csv {
-                    path: path.clone(),
-                    source,
-                }
-            })?;
+            seed::write_file(path, &csv(&maker, listed, gallery.is_some()))?;
         }
         Ok(Done {
             users: maker.users(),
@@ -172,12 +153,7 @@ impl Plan {
 }
 
 /// The names need no quotes: letters, digits, dots.
-fn write_csv(
-    path: &Path,
-    maker: &Maker,
-    listed: i64,
-    with_doomed: bool,
-) -> Result<(), std::io::Error> {
+fn csv(maker: &Maker, listed: i64, with_doomed: bool) -> String {
     let mut text = String::from("email,password,user_id");
     text += if with_doomed { ",doomed\n" } else { "\n" };
     for id in 1..=listed {
@@ -187,5 +163,5 @@ fn write_csv(
         }
         text.push('\n');
     }
-    std::fs::write(path, text)
+    text
 }

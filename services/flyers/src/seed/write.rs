@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use service_kit::{
-    database::{Database, Dialect, Text, Transaction, insert_rows, query},
+    database::{Dialect, Transaction, insert_rows, query},
     image::Form,
+    seed::{Aside, Tables},
 };
 
 use super::{
@@ -21,77 +22,32 @@ use crate::{
 /// Rows of one INSERT. Sixteen values each stay below the 32 766 that SQLite binds.
 const ROWS: usize = 500;
 
-const COUNT_USERS: &str = "SELECT count(*) FROM users AS u";
-/// Everything but categories, children before parents: a cascade from the users would
-/// look for children of every row, four times as long.
-const EMPTY: [&str; 8] = [
-    "DELETE FROM favorites",
-    "DELETE FROM follows",
-    "DELETE FROM flyer_categories",
-    "DELETE FROM flyer_images",
-    "DELETE FROM flyers",
-    "DELETE FROM privacy_settings",
-    "DELETE FROM profiles",
-    "DELETE FROM users",
-];
+/// Everything but categories.
+pub(super) const TABLES: Tables = Tables {
+    users: "users",
+    emptied: &[
+        "favorites",
+        "follows",
+        "flyer_categories",
+        "flyer_images",
+        "flyers",
+        "privacy_settings",
+        "profiles",
+        "users",
+    ],
+    deleted: &[],
+};
 
 /// The search index is built once at the end instead of row by row.
-const SEARCH: Text = Text {
-    sqlite: "
-SELECT name, sql
-FROM sqlite_schema
-WHERE type = 'trigger'
-  AND name IN ('flyers_search_insert', 'flyers_search_delete', 'flyers_search_update')",
-    postgres: "
-SELECT indexname::text, indexdef
-FROM pg_indexes
-WHERE schemaname = current_schema()
-  AND indexname = 'flyers_search_text'",
+pub(super) const SEARCH: Aside = Aside {
+    sqlite: &[
+        "flyers_search_delete",
+        "flyers_search_insert",
+        "flyers_search_update",
+    ],
+    postgres: &["flyers_search_text"],
+    catch_up: Some("INSERT INTO flyer_search (flyer_search) VALUES ('rebuild')"),
 };
-const BUILD_SEARCH: &str = "INSERT INTO flyer_search (flyer_search) VALUES ('rebuild')";
-
-/// What keeps the search index up to date, while it is put aside: triggers of SQLite, the
-/// index itself of PostgreSQL.
-pub(super) struct SearchIndex(Vec<String>);
-
-impl SearchIndex {
-    pub(super) async fn put_aside(tx: &mut Transaction) -> Result<Self, sqlx::Error> {
-        let parts: Vec<(String, String)> = query(SEARCH).fetch_all(&mut *tx).await?;
-        let kind = match tx.dialect() {
-            Dialect::Sqlite => "TRIGGER",
-            Dialect::Postgres => "INDEX",
-        };
-        for (name, _) in &parts {
-            // One of the names that stand above.
-            query(format!("DROP {kind} {name}"))
-                .execute(&mut *tx)
-                .await?;
-        }
-        Ok(Self(parts.into_iter().map(|(_, sql)| sql).collect()))
-    }
-
-    /// Builds the index anew and lets it follow the flyers again.
-    pub(super) async fn put_back(self, tx: &mut Transaction) -> Result<(), sqlx::Error> {
-        if tx.dialect() == Dialect::Sqlite {
-            query(BUILD_SEARCH).execute(&mut *tx).await?;
-        }
-        for sql in self.0 {
-            // The text comes from the schema as the migration wrote it.
-            query(sql).execute(&mut *tx).await?;
-        }
-        Ok(())
-    }
-}
-
-/// Filling takes longer than a request may.
-const NO_TIMEOUT: &str = "SET LOCAL statement_timeout = 0";
-
-pub(super) async fn take_time(tx: &mut Transaction) -> Result<(), sqlx::Error> {
-    if tx.dialect() == Dialect::Postgres {
-        query(NO_TIMEOUT).execute(tx).await?;
-    }
-    Ok(())
-}
 
 /// Files that go with the rows.
 const OWN_PICTURES: [(&str, &[Form]); 2] = [
@@ -110,19 +66,14 @@ pub(super) async fn make_room(
     tx: &mut Transaction,
     replace: bool,
 ) -> Result<Vec<String>, SeedError> {
-    let users: i64 = query(COUNT_USERS).fetch_scalar(&mut *tx).await?;
-    if users > 0 && !replace {
-        return Err(SeedError::NotEmpty { users });
-    }
+    let users = TABLES.refuse_users(&mut *tx, replace).await?;
     let mut files = Vec::new();
     if users > 0 {
         for (paths, forms) in OWN_PICTURES {
             let paths: Vec<(String,)> = query(paths).fetch_all(&mut *tx).await?;
             files.extend(paths.iter().flat_map(|(path,)| own_files(path, forms)));
         }
-        for table in EMPTY {
-            query(table).execute(&mut *tx).await?;
-        }
+        TABLES.empty(tx).await?;
     }
     Ok(files)
 }
@@ -345,32 +296,6 @@ pub(super) async fn continue_ids(tx: &mut Transaction) -> Result<(), SeedError> 
         for sequence in NEXT_IDS {
             query(sequence).execute(&mut *tx).await?;
         }
-    }
-    Ok(())
-}
-
-/// Statistics for the planner, and the log of SQLite folded into the file, so that a service
-/// that starts on it is not the one to do it.
-const FINISH_SQLITE: [&str; 2] = ["ANALYZE", "PRAGMA wal_checkpoint(TRUNCATE)"];
-/// Statistics, and the visibility map, without which an index never answers alone.
-const FINISH_POSTGRES: [&str; 8] = [
-    "VACUUM (ANALYZE) users",
-    "VACUUM (ANALYZE) profiles",
-    "VACUUM (ANALYZE) privacy_settings",
-    "VACUUM (ANALYZE) flyers",
-    "VACUUM (ANALYZE) flyer_images",
-    "VACUUM (ANALYZE) flyer_categories",
-    "VACUUM (ANALYZE) favorites",
-    "VACUUM (ANALYZE) follows",
-];
-
-pub(super) async fn finish(database: &Database) -> Result<(), SeedError> {
-    let statements: &[&'static str] = match database.dialect() {
-        Dialect::Sqlite => &FINISH_SQLITE,
-        Dialect::Postgres => &FINISH_POSTGRES,
-    };
-    for statement in statements {
-        query(*statement).execute(database.write()).await?;
     }
     Ok(())
 }

@@ -2,9 +2,9 @@
 
 use chrono::DateTime;
 use flyers::seed::{Plan, SeedError};
-
 use service_kit::{
     database::{Dialect, Text, query},
+    seed::SeedError as Filling,
     text,
 };
 
@@ -120,7 +120,10 @@ fn a_database_with_users_is_left_alone_unless_told() {
     let again = service
         .runtime
         .block_on(flyers::seed::run(&service.database, &plan));
-    assert!(matches!(again, Err(SeedError::NotEmpty { users: 200 })));
+    assert!(matches!(
+        again,
+        Err(SeedError::Filling(Filling::NotEmpty { users: 200 }))
+    ));
     plan.replace = true;
     let done = service
         .runtime

@@ -138,6 +138,23 @@ impl Database {
         }
     }
 
+    /// Runs statements one after the other, each by itself and as long as it takes: upkeep, which
+    /// no request waits for.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn maintain(&self, statements: Vec<String>) -> Result<(), sqlx::Error> {
+        match &self.0 {
+            Engine::Sqlite(_) => {
+                for statement in statements {
+                    query(statement).execute(self.write()).await?;
+                }
+                Ok(())
+            }
+            Engine::Postgres(database) => database.maintain(statements).await,
+        }
+    }
+
     /// Where to read. On SQLite nothing can be written there.
     pub fn read(&self) -> Target<'_> {
         Target(match &self.0 {

@@ -116,15 +116,31 @@ impl PostgresDatabase {
     /// waits for the end of every statement that began before it: with two processes each
     /// would wait for the other. So the lock is asked for again and again instead.
     pub(super) async fn migrate(&self, migrator: &Migrator) -> Result<(), DatabaseError> {
-        let options = PgConnectOptions::clone(&self.options)
-            .options([("statement_timeout", "0"), ("lock_timeout", "0")]);
-        let mut connection = PgConnection::connect_with(&options)
+        let mut connection = self
+            .without_timeouts()
             .await
             .map_err(|error| DatabaseError::Migrate(error.into()))?;
         let migrated = migrate_alone(&mut connection, migrator).await;
         // The lock ends with the connection.
         let _ = connection.close().await;
         migrated
+    }
+
+    /// See [`Database::maintain`](super::Database::maintain).
+    pub(super) async fn maintain(&self, statements: Vec<String>) -> Result<(), sqlx::Error> {
+        let mut connection = self.without_timeouts().await?;
+        for statement in statements {
+            sqlx::query(AssertSqlSafe(statement))
+                .execute(&mut connection)
+                .await?;
+        }
+        connection.close().await
+    }
+
+    async fn without_timeouts(&self) -> Result<PgConnection, sqlx::Error> {
+        let options = PgConnectOptions::clone(&self.options)
+            .options([("statement_timeout", "0"), ("lock_timeout", "0")]);
+        PgConnection::connect_with(&options).await
     }
 
     pub(super) fn state(&self) -> PoolState {
