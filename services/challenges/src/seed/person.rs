@@ -6,7 +6,8 @@ use service_kit::{
     uuid::Uuid,
 };
 
-use super::{crate::profile::search_text, streak::Streak, words};
+use super::{streak::Streak, words};
+use crate::profile::search_text;
 
 /// When the first account was made, and the last one: before everything else.
 const OLDEST: TimeDelta = TimeDelta::days(900);
