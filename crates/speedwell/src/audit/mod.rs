@@ -44,7 +44,7 @@ pub(crate) use self::{
     evidence::{Evidence, growth::TIME_FLOOR_MS},
     measure::{bytes_per_row, rows_per_row},
     process::ProcessError,
-    scenario::{load_options, scenario},
+    scenario::{load_options, scenario, tasks as scenario_tasks},
     stage::{Stage, build, put_on, read_rows, shared},
     steps::Sizes,
     under_load::{Loaded, load_report},

@@ -39,7 +39,7 @@ pub(crate) fn scenario(
 }
 
 /// The tasks, with the places of their routes in `specs`.
-fn tasks(audited: &Audited, routes: &[&RouteSpec], specs: &[&RouteSpec]) -> Vec<Task> {
+pub(crate) fn tasks(audited: &Audited, routes: &[&RouteSpec], specs: &[&RouteSpec]) -> Vec<Task> {
     let index = |name: &str| specs.iter().position(|route| route.name == name);
     let tasks: Vec<Task> = audited
         .tasks

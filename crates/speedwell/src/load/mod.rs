@@ -9,7 +9,8 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use speedwell_load::{CancelHandle, Think};
 
-use self::{place::Place, target::Target};
+use self::place::Place;
+pub(crate) use self::target::Target;
 use crate::{
     audit::{self, Loaded, ProcessError},
     cli::{self, Format},

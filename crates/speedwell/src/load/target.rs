@@ -51,9 +51,14 @@ impl std::str::FromStr for Target {
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
             return wrong("a path does not belong here, it stands in the routes");
         }
+        let port = uri.port_u16();
+        let authority = uri.authority().map_or("", http::uri::Authority::as_str);
+        if port.is_none() && authority.trim_end_matches(':') != host {
+            return wrong("it is more than a host and a port");
+        }
         Ok(Self {
             host: host.to_owned(),
-            port: uri.port_u16().unwrap_or(80),
+            port: port.unwrap_or(80),
         })
     }
 }
@@ -123,6 +128,7 @@ mod tests {
             ("https://localhost", "TLS"),
             ("http://localhost/api", "path does not belong here"),
             ("http://localhost:99999", "http://host:port"),
+            ("http://ann@localhost", "more than a host"),
         ] {
             let error = target(text).unwrap_err();
             assert!(error.contains(part), "{text}: {error}");

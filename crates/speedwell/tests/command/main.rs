@@ -5,6 +5,7 @@
 mod arrows;
 mod faulty;
 mod interrupt;
+mod load;
 mod misuse;
 mod postgres;
 mod support;
