@@ -12,7 +12,7 @@ use serde_json::Value;
 
 pub(crate) use file::nearest;
 pub(crate) use form::{Field, Form};
-pub(crate) use resolve::load;
+pub(crate) use resolve::{load, read_text};
 
 /// A configuration that cannot be used, and what to do about it.
 #[derive(Debug, thiserror::Error)]

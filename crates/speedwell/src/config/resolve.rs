@@ -72,6 +72,19 @@ pub(crate) fn load(path: &Path, wanted: Use) -> Result<Vec<Audited>, ConfigError
     Ok(all)
 }
 
+/// Reads the text of one service's file, as if it stood at `path`.
+pub(crate) fn read_text(path: &Path, text: &str, wanted: Use) -> Result<Audited, ConfigError> {
+    let name = path.display().to_string();
+    let file = file::parse(&name, text)?;
+    Resolver {
+        name,
+        text,
+        path,
+        wanted,
+    }
+    .audited(file)
+}
+
 fn read(path: &Path) -> Result<(String, File), ConfigError> {
     let name = path.display().to_string();
     let text = fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use speedwell_load::{CancelHandle, Think};
 
 use self::place::Place;
-pub(crate) use self::target::Target;
+pub(crate) use self::target::{Target, TargetError};
 use crate::{
     audit::{self, Loaded, ProcessError},
     cli::{self, Format},

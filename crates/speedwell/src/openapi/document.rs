@@ -130,7 +130,9 @@ impl Document {
         item: &'a Value,
     ) -> Option<Operation<'a>> {
         let operation = item.get(method).filter(|operation| operation.is_object())?;
-        let name = operation["operationId"].as_str().map(str::to_owned);
+        let name = operation["operationId"]
+            .as_str()
+            .map(|id| id.replace('_', " "));
         let summary = operation["summary"].as_str().map(str::to_owned);
         let fallback = || format!("{} {path}", method.to_uppercase());
         let responses = operation["responses"].as_object();
@@ -175,7 +177,10 @@ impl Document {
             None => &self.root["security"],
         };
         let requirements = security.as_array()?;
-        if requirements.iter().any(|each| each.as_object().is_some_and(Map::is_empty)) {
+        if requirements
+            .iter()
+            .any(|each| each.as_object().is_some_and(Map::is_empty))
+        {
             return None;
         }
         let (name, _) = requirements.first()?.as_object()?.iter().next()?;
@@ -196,7 +201,12 @@ impl Document {
         found
     }
 
-    fn collect<'a>(&'a self, schema: &'a Value, found: &mut Vec<(&'a str, &'a Value)>, depth: usize) {
+    fn collect<'a>(
+        &'a self,
+        schema: &'a Value,
+        found: &mut Vec<(&'a str, &'a Value)>,
+        depth: usize,
+    ) {
         if depth > LONGEST_CHAIN {
             return;
         }

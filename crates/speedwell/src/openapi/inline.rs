@@ -20,7 +20,9 @@ pub(super) fn value(value: &Value) -> Option<String> {
         Value::Object(fields) => {
             let fields: Vec<String> = fields
                 .iter()
-                .filter_map(|(name, value)| Some(format!("{} = {}", key(name), self::value(value)?)))
+                .filter_map(|(name, value)| {
+                    Some(format!("{} = {}", key(name), self::value(value)?))
+                })
                 .collect();
             match fields.is_empty() {
                 true => "{}".to_owned(),

@@ -46,7 +46,10 @@ fn of_schema(
     }
     for alternatives in ["oneOf", "anyOf"] {
         let known = schema[alternatives].as_array();
-        let mut all = known.into_iter().flatten().map(|each| document.followed(each));
+        let mut all = known
+            .into_iter()
+            .flatten()
+            .map(|each| document.followed(each));
         if let Some(first) = all.find(|each| each["type"] != "null") {
             return of_schema(document, name, first, unknowns, depth + 1);
         }
@@ -55,11 +58,14 @@ fn of_schema(
         "object" => object(document, schema, unknowns, depth),
         "array" => {
             let least = schema["minItems"].as_u64().unwrap_or(0).min(3);
-            let items = (0..least).map(|_| of_schema(document, name, &schema["items"], unknowns, depth + 1));
+            let items = (0..least)
+                .map(|_| of_schema(document, name, &schema["items"], unknowns, depth + 1));
             Value::Array(items.collect())
         }
         "integer" => schema["minimum"].as_i64().map_or(json!(1), Value::from),
-        "number" => schema["minimum"].as_f64().map_or(json!(1.0), |least| json!(least)),
+        "number" => schema["minimum"]
+            .as_f64()
+            .map_or(json!(1.0), |least| json!(least)),
         "boolean" => json!(true),
         _ => text(name, schema, unknowns),
     }
@@ -68,9 +74,11 @@ fn of_schema(
 /// The type of a schema; of several, the first that is not null.
 fn kind<'a>(document: &Document, schema: &'a Value) -> &'a str {
     let several = schema["type"].as_array().into_iter().flatten();
-    let named = schema["type"]
-        .as_str()
-        .or_else(|| several.filter_map(Value::as_str).find(|kind| *kind != "null"));
+    let named = schema["type"].as_str().or_else(|| {
+        several
+            .filter_map(Value::as_str)
+            .find(|kind| *kind != "null")
+    });
     match named {
         Some(kind) => kind,
         None if document.properties(schema).is_empty() => "string",
@@ -100,7 +108,11 @@ fn escaped(value: &Value) -> Value {
         Value::Array(items) => items.iter().map(escaped).collect(),
         Value::Object(fields) => {
             let fields = fields.iter();
-            Value::Object(fields.map(|(name, value)| (name.clone(), escaped(value))).collect())
+            Value::Object(
+                fields
+                    .map(|(name, value)| (name.clone(), escaped(value)))
+                    .collect(),
+            )
         }
         other => other.clone(),
     }
@@ -130,7 +142,13 @@ pub(super) fn required<'a>(document: &'a Document, schema: &'a Value) -> Vec<&'a
     let mut names: Vec<&str> = own.filter_map(Value::as_str).collect();
     for part in schema["allOf"].as_array().into_iter().flatten() {
         let part = document.followed(part);
-        names.extend(part["required"].as_array().into_iter().flatten().filter_map(Value::as_str));
+        names.extend(
+            part["required"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str),
+        );
     }
     names
 }
@@ -158,7 +176,9 @@ fn words(name: &str, schema: &Value, unknowns: &mut impl Unknowns) -> Value {
         unknowns.note(format!("`{name}` must match {pattern}"));
     }
     let least = schema["minLength"].as_u64().unwrap_or(0) as usize;
-    let most = schema["maxLength"].as_u64().map_or(usize::MAX, |most| most as usize);
+    let most = schema["maxLength"]
+        .as_u64()
+        .map_or(usize::MAX, |most| most as usize);
     let mut text = name.replace(['_', '-'], " ").replace('$', "");
     while text.chars().count() < least {
         text.push('x');

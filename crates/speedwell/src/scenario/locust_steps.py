@@ -1,6 +1,6 @@
 
 
-# What follows is the same in every exported script.
+# What a step is made of: the same in every exported script.
 
 
 class Skipped(Exception):

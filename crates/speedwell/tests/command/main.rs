@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod arrows;
+mod export;
 mod faulty;
+mod init;
 mod interrupt;
 mod load;
 mod misuse;
