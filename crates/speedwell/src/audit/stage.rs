@@ -179,22 +179,22 @@ pub(crate) async fn put_on(
     .map_err(|error| AuditError::Load(error.to_string()))
 }
 
-/// The figures of the last second, in one line.
+/// The figures of the last second, in one line that fits a narrow terminal.
 fn live(now: &speedwell_load::Progress) -> String {
     let ms = |time: Duration| format!("{:.1}", time.as_secs_f64() * 1000.0);
     let phase = match now.phase {
-        Phase::Setup => "setup",
-        Phase::Ramp => "ramp",
-        Phase::Steady => "steady",
-        Phase::Drain => "last answers",
+        Phase::Setup => " (setup)",
+        Phase::Ramp => " (ramp)",
+        Phase::Steady => "",
+        Phase::Drain => " (end)",
     };
     format!(
-        "{phase}: {} users, {:.0} requests/s, p50 {} ms, p95 {} ms, {} errors",
-        now.active_users,
+        "{:.0}/s, p50 {}, p95 {} ms, {} errors, {} users{phase}",
         now.recent.requests_per_s,
         ms(now.recent.p50),
         ms(now.recent.p95),
-        now.errors
+        now.errors,
+        now.active_users,
     )
 }
 
@@ -222,7 +222,7 @@ mod tests {
         };
         assert_eq!(
             live(&now),
-            "steady: 100 users, 129 requests/s, p50 1.9 ms, p95 7.0 ms, 3 errors"
+            "129/s, p50 1.9, p95 7.0 ms, 3 errors, 100 users"
         );
     }
 }

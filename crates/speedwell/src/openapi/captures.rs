@@ -20,16 +20,24 @@ pub(super) struct Pool {
 
 /// The pools that parameters of paths need and lists answer, by name.
 pub(super) fn pools(document: &Document, operations: &[Operation<'_>]) -> BTreeMap<String, Pool> {
-    let mut pools = BTreeMap::new();
-    for operation in operations {
-        for (before, parameter) in parameters(&operation.path) {
+    let mut pools: BTreeMap<String, Pool> = BTreeMap::new();
+    // `/flyers/{flyer_id}` says better which list flyers come from than `/favorites/{flyer_id}`.
+    let mut needed: Vec<(bool, String, String, String)> = operations
+        .iter()
+        .flat_map(|operation| parameters(&operation.path))
+        .map(|(before, parameter)| {
             let name = pool_name(&before, &parameter);
-            if pools.contains_key(&name) {
-                continue;
-            }
-            if let Some(pool) = pool(document, operations, &before, &parameter, &name) {
-                pools.insert(name, pool);
-            }
+            let elsewhere = pool_name(&before, "id") != name;
+            (elsewhere, before, parameter, name)
+        })
+        .collect();
+    needed.sort_by_key(|(elsewhere, ..)| *elsewhere);
+    for (_, before, parameter, name) in needed {
+        if pools.contains_key(&name) {
+            continue;
+        }
+        if let Some(pool) = pool(document, operations, &before, &parameter, &name) {
+            pools.insert(name, pool);
         }
     }
     pools
@@ -48,6 +56,14 @@ pub(super) fn parameters(path: &str) -> Vec<(String, String)> {
 
 /// What a parameter is an id of: `thing` for `/things/{id}` and for `{thing_id}`.
 pub(super) fn pool_name(before: &str, parameter: &str) -> String {
+    match identified(before, parameter) {
+        // That is the name of what a login yields.
+        name if name == "token" => "token_id".to_owned(),
+        name => name,
+    }
+}
+
+fn identified(before: &str, parameter: &str) -> String {
     let lower = snake(parameter);
     let stem = ["_id", "_uuid", "_slug"]
         .iter()
@@ -172,6 +188,7 @@ mod tests {
             ("/listings/", "listingId", "listing"),
             ("/users/", "username", "username"),
             ("/", "id", "id"),
+            ("/tokens/", "id", "token_id"),
             ("/users/{user_id}/addresses/", "uuid", "addresse"),
         ] {
             assert_eq!(

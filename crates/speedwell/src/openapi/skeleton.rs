@@ -22,6 +22,10 @@ pub(super) fn write(document: &Document, source: &str) -> String {
         document,
         login: login::find(document, &operations),
         pools: captures::pools(document, &operations),
+        all_names: operations
+            .iter()
+            .map(|operation| operation.name.trim().to_owned())
+            .collect(),
         names: BTreeSet::new(),
         columns: BTreeSet::new(),
         unknown: Vec::new(),
@@ -46,6 +50,9 @@ struct Writer<'a> {
     document: &'a Document,
     login: Option<Login>,
     pools: std::collections::BTreeMap<String, captures::Pool>,
+    /// What the operations are called, with repetitions.
+    all_names: Vec<String>,
+    /// Names that are taken.
     names: BTreeSet<String>,
     /// Columns that the users' file must have.
     columns: BTreeSet<String>,
@@ -74,7 +81,7 @@ impl Unknowns for Writer<'_> {
 
 impl Writer<'_> {
     /// The expression for an id: one of a captured pool, or a column that somebody must fill.
-    fn id_of(&mut self, pool: &str, where_: &str) -> String {
+    fn id_of(&mut self, pool: &str, place: &str) -> String {
         if self.pools.contains_key(pool) {
             return format!("${{pick {pool}}}");
         }
@@ -82,7 +89,7 @@ impl Writer<'_> {
             true => pool.to_owned(),
             false => format!("{pool}_id"),
         };
-        self.open.push(format!("id of a {pool} ({where_})"));
+        self.open.push(format!("id of a {pool} ({place})"));
         self.columns.insert(column.clone());
         format!("${{row.{column}}}")
     }
@@ -153,9 +160,15 @@ impl Writer<'_> {
         out
     }
 
+    /// The operation's own name, or what it does where others have the same.
     fn name(&mut self, operation: &Operation<'_>) -> String {
         let name = operation.name.trim();
-        let mut unique = name.to_owned();
+        let others = self.all_names.iter().filter(|other| *other == name);
+        let name = match others.count() > 1 {
+            true => format!("{} {}", operation.method.to_uppercase(), operation.path),
+            false => name.to_owned(),
+        };
+        let mut unique = name.clone();
         let mut number = 2;
         while !self.names.insert(unique.clone()) {
             unique = format!("{name} {number}");
@@ -343,9 +356,10 @@ impl Writer<'_> {
         if self.login.is_some() {
             return "bearer = \"${token}\"".to_owned();
         }
-        self.open
-            .push("how a user gets a token; here each has one in the users' file".to_owned());
-        self.columns.insert("token".to_owned());
+        if self.columns.insert("token".to_owned()) {
+            let what = "how a user gets a token; here each has one in the users' file";
+            self.open.push(what.to_owned());
+        }
         "bearer = \"${row.token}\"".to_owned()
     }
 
@@ -372,6 +386,7 @@ impl Writer<'_> {
             "# A skeleton, written by `speedwell load init` from {}.\n# Load a running service with it: speedwell load --target http://host:port\n",
             one_line(source)
         );
+        out.push_str("# Routes that write are in it: load scratch data.\n");
         if self.unknown.is_empty() {
             out.push_str("# Nothing in it was unknown; read it all the same.\n");
         } else {

@@ -89,15 +89,10 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn faulty() -> Self {
-        Self::faulty_with(50)
-    }
-
-    /// The same with so many rows.
-    pub(crate) fn faulty_with(scale: u64) -> Self {
         let data = tempfile::tempdir().unwrap();
         let database = format!("sqlite:{}/faulty.db", data.path().display());
         let seeded = Command::new(faulty())
-            .args(["seed", "--scale", &scale.to_string()])
+            .args(["seed", "--scale", "50"])
             .env("DATABASE_URL", &database)
             .status()
             .unwrap();
