@@ -104,7 +104,7 @@ impl Document {
                 let item = self.followed(item);
                 METHODS.iter().filter_map({
                     let prefix = prefix.clone();
-                    move |method| Some(self.operation(method, format!("{prefix}{path}"), item)?)
+                    move |method| self.operation(method, format!("{prefix}{path}"), item)
                 })
             })
             .collect()
