@@ -130,7 +130,7 @@ fn flags_replace_the_configuration_and_a_limit_that_does_not_hold_fails() {
         "OVER BUDGET (2 routes, 1 over)",
         "100 iterations/s over 3 connections for ",
         " at 20 rows: ",
-        "FAIL    newest",
+        "FAIL  newest",
         "errors under load: ",
     ] {
         assert!(run.out.contains(part), "`{part}`: {}", run.out);
