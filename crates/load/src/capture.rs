@@ -8,7 +8,7 @@ use crate::answer::{Received, ascii};
 
 /// Values that a pool keeps. A user picks a few of them; ten thousand of a long list, for each
 /// of a hundred users, would only fill memory.
-const LARGEST_POOL: usize = 1000;
+pub const LARGEST_POOL: usize = 1000;
 
 /// Why a value was not captured, or the description of a capture cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -96,6 +96,12 @@ impl Capture {
             text: text.to_owned(),
             many,
         })
+    }
+
+    /// Whether it yields a pool rather than one value.
+    #[must_use]
+    pub fn is_pool(&self) -> bool {
+        self.many
     }
 
     /// The value in an answer; a list when the path can match several.

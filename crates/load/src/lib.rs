@@ -20,7 +20,7 @@ pub mod template;
 
 pub use answer::{Answer, ServerTiming};
 pub use cancel::CancelHandle;
-pub use capture::{Capture, CaptureError, Source};
+pub use capture::{Capture, CaptureError, LARGEST_POOL, Source};
 pub use connection::{Connection, Limits};
 pub use engine::{LoadError, run};
 pub use failure::ErrorKind;
@@ -28,7 +28,7 @@ pub use histogram::{Bucket, Histogram};
 pub use multipart::{FileContent, Multipart, Part};
 pub use options::{LoadOptions, Model, Think, ThinkError};
 pub use outcome::{
-    ClientHealth, Outcome, Phase, Progress, Second, StepOutcome, TaskOutcome, TimingSum,
+    ClientHealth, Outcome, Phase, Progress, Recent, Second, StepOutcome, TaskOutcome, TimingSum,
 };
 pub use quantile::{Estimate, Judgement, judge, quantile};
 pub use request::Prepared;

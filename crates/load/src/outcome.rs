@@ -181,7 +181,7 @@ pub enum Phase {
     Drain,
 }
 
-/// How far a run is; given to the caller twice a second.
+/// How far a run is; given to the caller once a second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress {
     /// Since the start of the ramp.
@@ -196,4 +196,19 @@ pub struct Progress {
     pub requests: u64,
     /// Errors among them.
     pub errors: u64,
+    /// What happened since the last report.
+    pub recent: Recent,
+}
+
+/// What happened between two reports of progress, ramp and setup included.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Recent {
+    /// Requests completed in a second, errors included.
+    pub requests_per_s: f64,
+    /// Errors among the requests completed.
+    pub errors: u64,
+    /// Median of their response times; zero when none was completed.
+    pub p50: Duration,
+    /// 95th percentile of their response times.
+    pub p95: Duration,
 }

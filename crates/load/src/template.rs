@@ -109,17 +109,25 @@ impl fmt::Display for Reference {
 
 /// One place to fill.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub enum Place {
+    /// What stands under a name: `${name}`, `${row.column}`, `${pick name}`, `${take name}`.
     Named(Reference),
+    /// `${int 1 100}`: a whole number, both ends included.
     Int(i64, i64),
+    /// `${uuid}`.
     Uuid,
+    /// `${seq}`.
     Seq,
+    /// `${user}`.
     User,
 }
 
+/// A piece of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+pub enum Part {
+    /// As it is.
     Text(String),
+    /// Filled for each request.
     Place(Place),
 }
 
@@ -165,6 +173,20 @@ impl Template {
             parts.push(Part::Text(plain));
         }
         Ok(Self { parts })
+    }
+
+    /// A text without places: what looks like one stands for itself.
+    #[must_use]
+    pub fn literal(text: &str) -> Self {
+        Self {
+            parts: vec![Part::Text(text.to_owned())],
+        }
+    }
+
+    /// Texts and places in order, for those who write the template in another language.
+    #[must_use]
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
     }
 
     /// What the template needs, in order, with repetitions.

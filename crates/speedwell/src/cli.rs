@@ -12,9 +12,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::{
     NO_VERDICT, OVER, WITHIN,
     audit::{self, Options},
-    config::{self, Audited},
+    config::{self, Audited, Use},
+    load::LoadArgs,
     progress::Progress,
     report::{self, Look, Report, Verdict},
+    scenario::ScenarioVerb,
+    signals::Signals,
 };
 
 /// Will your service hold its latency budget, and if not, which statement is to blame?
@@ -29,6 +32,13 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Audit the services of speedwell.toml: probe, explain, load, judge
     Audit(AuditArgs),
+    /// Put the scenario of speedwell.toml on a service and judge latency and errors
+    Load(LoadArgs),
+    /// The scenario of speedwell.toml as another load tester's script
+    Scenario {
+        #[command(subcommand)]
+        verb: ScenarioVerb,
+    },
     /// Print the plan of one statement and what is wrong with it
     Explain(ExplainArgs),
     /// Show a saved report again
@@ -116,7 +126,7 @@ pub(crate) struct ReportArgs {
     html: Option<PathBuf>,
 }
 
-fn scale(text: &str) -> Result<u64, String> {
+pub(crate) fn scale(text: &str) -> Result<u64, String> {
     let lower = text.trim().to_lowercase().replace('_', "");
     let (digits, unit) = match lower.strip_suffix('k') {
         Some(digits) => (digits, 1000),
@@ -133,17 +143,31 @@ fn scale(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "a scale is a number of rows such as 1000, 10k or 1m".to_owned())
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    seconds_or_none(text)
+        .ok()
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| "a duration is a number of seconds above 0".to_owned())
+}
+
+/// Seconds, of which there may be none.
+pub(crate) fn seconds_or_none(text: &str) -> Result<Duration, String> {
     text.parse::<f64>()
         .ok()
-        .filter(|seconds| *seconds > 0.0)
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| "a duration is a number of seconds above 0".to_owned())
+        .ok_or_else(|| "a number of seconds, 0 or more".to_owned())
+}
+
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
+    text.parse::<f64>()
+        .ok()
+        .filter(|rate| rate.is_finite() && *rate > 0.0)
+        .ok_or_else(|| "a rate is a number of tasks a second above 0".to_owned())
 }
 
 /// `speedwell audit`: audits, prints, writes, and says with its code whether every budget holds.
 pub(crate) async fn audit(args: &AuditArgs) -> anyhow::Result<u8> {
-    let mut services = config::load(&args.config)?;
+    let mut services = config::load(&args.config, Use::Start)?;
     if services.len() > 1 && (args.save.is_some() || args.baseline.is_some()) {
         bail!(
             "--save and --baseline are for one service and `{}` lists {}; name one service's file with --config",
@@ -159,6 +183,7 @@ pub(crate) async fn audit(args: &AuditArgs) -> anyhow::Result<u8> {
         override_with(audited, args);
     }
     let progress = Progress::new();
+    let mut signals = Signals::listen();
     let mut reports = Vec::new();
     for audited in &services {
         let options = Options {
@@ -169,7 +194,7 @@ pub(crate) async fn audit(args: &AuditArgs) -> anyhow::Result<u8> {
         let report = tokio::select! {
             report = audit::audit(audited, &options, &progress) => report?,
             // Leaving the future drops the service's process group and the scratch folder.
-            () = interrupted() => return Err(audit::ProcessError::Interrupted.into()),
+            () = signals.next() => return Err(audit::ProcessError::Interrupted.into()),
         };
         write(&report, args, services.len() > 1)?;
         if args.format == Format::Text {
@@ -187,36 +212,15 @@ pub(crate) async fn audit(args: &AuditArgs) -> anyhow::Result<u8> {
         }
     }
     let worst = reports.iter().map(|report| report.verdict).max();
-    Ok(match worst {
-        Some(Verdict::Within) => WITHIN,
-        Some(Verdict::Unsure | Verdict::Over) => OVER,
-        None => NO_VERDICT,
-    })
+    Ok(worst.map_or(NO_VERDICT, code))
 }
 
-/// Waits for the signals by which a terminal, a supervisor or a CI system ends a command.
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut signals = Vec::new();
-    for kind in [
-        SignalKind::interrupt(),
-        SignalKind::terminate(),
-        SignalKind::hangup(),
-    ] {
-        // Without a handler the signal ends the process at once, which is no worse than before.
-        signals.extend(signal(kind));
+/// What a verdict is to those who look at the exit code alone.
+pub(crate) fn code(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Within => WITHIN,
+        Verdict::Unsure | Verdict::Over => OVER,
     }
-    std::future::poll_fn(|context| {
-        let arrived = signals
-            .iter_mut()
-            .any(|signal| signal.poll_recv(context).is_ready());
-        if arrived {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
 }
 
 fn override_with(audited: &mut Audited, args: &AuditArgs) {

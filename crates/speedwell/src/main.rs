@@ -5,14 +5,21 @@ mod cli;
 mod config;
 mod explain;
 mod growth;
+mod load;
+mod openapi;
 mod progress;
 mod report;
+mod scenario;
+mod signals;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Verb};
+use crate::{
+    cli::{Cli, Verb},
+    load::LoadVerb,
+};
 
 /// Within budget.
 const WITHIN: u8 = 0;
@@ -48,6 +55,11 @@ fn main() -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<u8> {
     match cli.verb {
         Verb::Audit(args) => cli::audit(&args).await,
+        Verb::Load(args) => match &args.verb {
+            Some(LoadVerb::Init(args)) => openapi::init(args).await,
+            None => load::load(&args).await,
+        },
+        Verb::Scenario { verb } => scenario::run(&verb),
         Verb::Explain(args) => explain::explain(&args).await,
         Verb::Report(args) => cli::report(&args),
     }

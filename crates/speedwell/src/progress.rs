@@ -54,7 +54,7 @@ impl Progress {
             .add(ProgressBar::new(
                 length.as_millis().try_into().unwrap_or(u64::MAX),
             ))
-            .with_style(style("{spinner} {prefix} {bar:30} {elapsed} {msg}"));
+            .with_style(style("{spinner} {prefix} {bar:14} {elapsed} {msg}"));
         bar.set_prefix(what.to_owned());
         Shown(bar)
     }

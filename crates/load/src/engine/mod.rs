@@ -24,12 +24,12 @@ use crate::{
     cancel::CancelHandle,
     histogram::Histogram,
     options::{LoadOptions, Model},
-    outcome::{ClientHealth, Outcome, Phase, Progress, Second, StepOutcome, TaskOutcome},
+    outcome::{ClientHealth, Outcome, Phase, Progress, Recent, Second, StepOutcome, TaskOutcome},
     scenario::Scenario,
 };
 
-/// How often the caller hears of progress.
-const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+/// How often the caller hears of progress: a percentile of less than a second would only flicker.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a run could not begin or be finished.
 #[derive(Debug, Error)]
@@ -48,7 +48,7 @@ pub enum LoadError {
 
 /// Loads the service as the scenario and the options say, and returns what was measured.
 ///
-/// `progress` is called twice a second. A cancelled run returns what it measured until then.
+/// `progress` is called once a second. A cancelled run returns what it measured until then.
 /// Dropping the future stops the run as well.
 ///
 /// # Errors
@@ -86,7 +86,11 @@ pub async fn run(
         recorders.push(recorder);
         finished.push(receiver);
     }
-    let health = wait(finished, || progress(&progress_of(&plan, &recorders))).await?;
+    let mut before = Counted::at(begun.0);
+    let health = wait(finished, || {
+        progress(&progress_of(&plan, &recorders, &mut before));
+    })
+    .await?;
     let recorder = merged(&plan, &recorders);
     Ok(outcome(
         &plan,
@@ -109,7 +113,7 @@ impl Drop for StopWhenDropped {
 /// Waits for all workers and reports progress meanwhile.
 async fn wait(
     finished: Vec<oneshot::Receiver<Result<Finished, std::io::Error>>>,
-    report: impl Fn(),
+    mut report: impl FnMut(),
 ) -> Result<Vec<Finished>, LoadError> {
     let mut tick = tokio::time::interval(PROGRESS_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -132,7 +136,45 @@ async fn wait(
     Ok(done)
 }
 
-fn progress_of(plan: &Plan, recorders: &[Arc<Mutex<Recorder>>]) -> Progress {
+/// What had been counted at the last report of progress.
+struct Counted {
+    at: Instant,
+    requests: u64,
+    errors: u64,
+}
+
+impl Counted {
+    fn at(at: Instant) -> Self {
+        Self {
+            at,
+            requests: 0,
+            errors: 0,
+        }
+    }
+
+    /// What has happened since, and from now on counted from here.
+    fn since(&mut self, requests: u64, errors: u64, times: &Histogram) -> Recent {
+        let now = Instant::now();
+        let seconds = (now - self.at).as_secs_f64();
+        let recent = Recent {
+            requests_per_s: match seconds > 0.0 {
+                true => (requests - self.requests) as f64 / seconds,
+                false => 0.0,
+            },
+            errors: errors - self.errors,
+            p50: times.percentile(0.5),
+            p95: times.percentile(0.95),
+        };
+        *self = Self {
+            at: now,
+            requests,
+            errors,
+        };
+        recent
+    }
+}
+
+fn progress_of(plan: &Plan, recorders: &[Arc<Mutex<Recorder>>], before: &mut Counted) -> Progress {
     let mut progress = Progress {
         elapsed: Duration::ZERO,
         planned: plan.options.ramp + plan.options.steady,
@@ -140,6 +182,7 @@ fn progress_of(plan: &Plan, recorders: &[Arc<Mutex<Recorder>>]) -> Progress {
         active_users: 0,
         requests: 0,
         errors: 0,
+        recent: Recent::default(),
     };
     if let Some(start) = plan.clock.start() {
         progress.elapsed = start.elapsed();
@@ -149,12 +192,16 @@ fn progress_of(plan: &Plan, recorders: &[Arc<Mutex<Recorder>>]) -> Progress {
             _ => Phase::Drain,
         };
     }
+    let mut times = Histogram::new();
     for recorder in recorders {
-        let recorder = recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recorder = recorder.lock().unwrap_or_else(PoisonError::into_inner);
         progress.active_users += recorder.active;
         progress.requests += recorder.requests;
         progress.errors += recorder.errors;
+        times.merge(&recorder.recent);
+        recorder.recent = Histogram::new();
     }
+    progress.recent = before.since(progress.requests, progress.errors, &times);
     progress
 }
 

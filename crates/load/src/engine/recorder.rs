@@ -33,6 +33,8 @@ pub(crate) struct Recorder {
     pub(crate) lost_users: usize,
     pub(crate) requests: u64,
     pub(crate) errors: u64,
+    /// Response times since the last report of progress.
+    pub(crate) recent: Histogram,
     pub(crate) connects: u64,
     /// Requests open at the end and the age of the oldest.
     pub(crate) open_at_end: (u64, Duration),
@@ -167,6 +169,7 @@ impl Recorder {
             lost_users: 0,
             requests: 0,
             errors: 0,
+            recent: Histogram::new(),
             connects: 0,
             open_at_end: (0, Duration::ZERO),
             cancelled: false,
@@ -178,6 +181,7 @@ impl Recorder {
         let failed = finished.failure.is_some();
         self.requests += 1;
         self.errors += u64::from(failed);
+        self.recent.record(finished.response);
         if let Some(start) = start {
             let second = self.second(finished.end.saturating_duration_since(start));
             second.requests += 1;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use speedwell_load::{Histogram, Outcome, StepOutcome, quantile};
+use speedwell_load::Outcome;
 use speedwell_plan::{Operation, Plan, PlanNode};
 use speedwell_sql::{Dialect, Fingerprint, normalize};
 use speedwell_trace::{Finding, Request};
@@ -13,13 +13,14 @@ use super::{
     judge::{Alone, Judging},
     measure::{cache_report, growth, ms, probe_report, typical, waterfall},
     probe::Probe,
+    under_load::{errors_of, latency, load_facts, load_warnings},
 };
 use crate::{
     config::{Audited, RouteSpec},
     growth::median,
     report::{
-        Bucket, Budget, FindingReport, Latency, LoadReport, ProbeReport, Report, RouteReport,
-        SampledPlan, ScaleTime, StatementReport, SuppressedReport, VERSION, Verdict,
+        Budget, FindingReport, Kind, ProbeReport, Report, RouteReport, SampledPlan, ScaleTime,
+        StatementReport, SuppressedReport, VERSION, Verdict,
     },
 };
 
@@ -36,17 +37,14 @@ pub(super) struct Measured<'a> {
 
 /// Judges every route and puts the report together.
 pub(super) fn compose(measured: &Measured<'_>) -> Report {
-    let audited = measured.audited;
+    let (audited, largest) = (measured.audited, measured.scales.last());
     let specs = audited.setup.iter().chain(measured.routes.iter().copied());
     let routes: Vec<RouteReport> = specs.map(|spec| measured.route(spec)).collect();
     Report {
         version: VERSION,
+        kind: Kind::Audit,
         service: audited.service.name.clone(),
-        database: measured
-            .scales
-            .last()
-            .map(|at| at.version.clone())
-            .unwrap_or_default(),
+        database: largest.map(|at| at.version.clone()).unwrap_or_default(),
         config: audited.file.clone(),
         verdict: routes
             .iter()
@@ -58,7 +56,7 @@ pub(super) fn compose(measured: &Measured<'_>) -> Report {
         load: measured
             .load
             .as_ref()
-            .map(|outcome| measured.load_report(outcome)),
+            .map(|outcome| load_facts(audited, largest.map_or(0, |at| at.scale), outcome)),
         findings: measured
             .evidence
             .findings
@@ -107,7 +105,11 @@ impl Measured<'_> {
             verdict: judging.verdict,
             reasons: judging.reasons,
             budget: Budget::from(&spec.budget),
-            latency: step.and_then(|step| self.latency(step)),
+            requests: step.map_or(0, |step| step.requests),
+            errors: step.map(errors_of).unwrap_or_default(),
+            latency: step
+                .zip(self.load.as_ref())
+                .and_then(|(step, load)| latency(step, load.steady, self.options.show_values)),
             skipped: step.map_or(0, |step| step.skipped),
             growth,
             plan: last
@@ -137,77 +139,6 @@ impl Measured<'_> {
                 )
             }),
         })
-    }
-
-    fn latency(&self, step: &StepOutcome) -> Option<Latency> {
-        let p95 = quantile(&step.response, 0.95)?;
-        let steady = self
-            .load
-            .as_ref()
-            .map_or(0.0, |outcome| outcome.steady.as_secs_f64());
-        Some(Latency {
-            samples: p95.samples,
-            p50_ms: percentile_ms(&step.response, 0.5),
-            p95_ms: ms(p95.value),
-            p99_ms: percentile_ms(&step.response, 0.99),
-            max_ms: ms(step.response.max()),
-            p95_low_ms: ms(p95.low),
-            p95_high_ms: p95.high.map(ms),
-            service_p95_ms: percentile_ms(&step.service, 0.95),
-            requests_per_s: if steady > 0.0 {
-                step.requests as f64 / steady
-            } else {
-                0.0
-            },
-            errors: step
-                .errors
-                .iter()
-                .map(|(kind, count)| (kind.to_string(), *count))
-                .collect(),
-            error_sample: step
-                .first_error_sample
-                .as_ref()
-                .map(|sample| self.answer(sample)),
-            histogram: step
-                .response
-                .buckets()
-                .into_iter()
-                .map(|bucket| Bucket {
-                    from_ms: ms(bucket.low),
-                    up_to_ms: ms(bucket.high),
-                    count: bucket.count,
-                })
-                .collect(),
-        })
-    }
-
-    fn load_report(&self, outcome: &Outcome) -> LoadReport {
-        let load = &self.audited.load;
-        let requests: u64 = outcome.steps.iter().map(|step| step.requests).sum();
-        let setup = self.audited.setup.len();
-        let steady: u64 = outcome
-            .steps
-            .iter()
-            .skip(setup)
-            .map(|step| step.requests)
-            .sum();
-        LoadReport {
-            scale: self.scales.last().map_or(0, |at| at.scale),
-            users: load.users as u64,
-            rate: load.rate,
-            ramp_s: load.ramp.as_secs_f64(),
-            steady_s: outcome.steady.as_secs_f64(),
-            requests,
-            requests_per_s: steady as f64 / outcome.steady.as_secs_f64().max(1e-3),
-            errors: outcome
-                .steps
-                .iter()
-                .flat_map(|step| step.errors.values())
-                .sum(),
-            client_cpu_share: outcome.client.cpu_share,
-            client_lateness_p99_ms: ms(outcome.client.lateness_p99),
-            open_at_end: outcome.client.open_at_end,
-        }
     }
 
     /// Which tables a request reads by which indexes, at the largest scale.
@@ -285,14 +216,6 @@ impl Measured<'_> {
             cost_rows: cost.rows,
             remedy: finding.remedy.clone(),
             untried: judged.untried.clone(),
-        }
-    }
-
-    /// A failed answer as it may be printed: its body may hold what belongs to users.
-    fn answer(&self, sample: &str) -> String {
-        match sample.split_once(": ") {
-            Some((status, _)) if !self.options.show_values => status.to_owned(),
-            _ => sample.to_owned(),
         }
     }
 
@@ -473,36 +396,6 @@ impl Measured<'_> {
     }
 }
 
-/// What the load would rather not have to say.
-fn load_warnings(outcome: &Outcome) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if outcome.lost_users > 0 {
-        warnings.push(format!(
-            "{} of {} users did not get through the setup and sent no task.",
-            outcome.lost_users, outcome.users
-        ));
-    }
-    for step in outcome.steps.iter().filter(|step| step.skipped > 0) {
-        warnings.push(format!(
-            "`{}` was skipped in {} turns under load, beside {} requests: the user's pool had nothing left to take.",
-            step.name,
-            step.skipped,
-            step.requests + step.in_ramp
-        ));
-    }
-    let in_ramp: u64 = outcome
-        .steps
-        .iter()
-        .flat_map(|step| step.ramp_errors.values())
-        .sum();
-    if in_ramp > 0 {
-        warnings.push(format!(
-            "{in_ramp} requests failed during the ramp, which is not judged."
-        ));
-    }
-    warnings
-}
-
 /// Large tables of the statements whose values the planner knows nothing of.
 fn never_analyzed(at: &AtScale) -> Option<String> {
     let mut names: Vec<String> = at.explained.values().flat_map(tables).collect();
@@ -559,10 +452,6 @@ fn times_of(at: &AtScale, fingerprint: Fingerprint) -> Vec<Duration> {
         .filter(|statement| statement.fingerprint == fingerprint)
         .map(|statement| statement.duration)
         .collect()
-}
-
-fn percentile_ms(histogram: &Histogram, q: f64) -> f64 {
-    ms(histogram.percentile(q))
 }
 
 /// Whether a time exponent is worth a warning colour in the report.

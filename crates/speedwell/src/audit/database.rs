@@ -20,7 +20,7 @@ const NAME: usize = 24;
 const SQLITE_FILE: &[u8; 16] = b"SQLite format 3\0";
 
 /// Whether the database of the configuration can be audited.
-pub(super) fn check(audited: &Audited) -> Result<(), ConfigError> {
+pub(crate) fn check(audited: &Audited) -> Result<(), ConfigError> {
     let address = &audited.service.database;
     let scheme = address.split(':').next().unwrap_or_default();
     let postgres = matches!(scheme, "postgres" | "postgresql");

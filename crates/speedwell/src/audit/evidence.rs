@@ -299,7 +299,7 @@ mod tests {
         let text = "[service]\nname = \"s\"\ncommand = \"c\"\nready = \"/\"\ndatabase = \"sqlite:x\"\n\
                     [budget]\np95_ms = 200\n[[route]]\nname = \"items\"\nget = \"/items\"\n";
         std::fs::write(&path, text).unwrap();
-        config::load(&path).unwrap().remove(0)
+        config::load(&path, config::Use::Start).unwrap().remove(0)
     }
 
     fn found(scales: &[AtScale]) -> Vec<(FindingKind, Proof)> {

@@ -197,7 +197,11 @@ impl Judging {
             let Some(limit) = limit else { continue };
             let estimate = step.and_then(|step| quantile(&step.response, q));
             let Some(estimate) = estimate else {
-                self.say(Verdict::Over, unmeasured(what, step, outcome));
+                let verdict = match outcome.cancelled {
+                    true => Verdict::Unsure,
+                    false => Verdict::Over,
+                };
+                self.say(verdict, unmeasured(what, step, outcome));
                 continue;
             };
             let is = ms(estimate.value);
@@ -251,6 +255,8 @@ fn unmeasured(what: &str, step: Option<&StepOutcome>, outcome: &Outcome) -> Stri
         )
     } else if sent > 0 {
         format!("all {sent} requests failed; there is no {what} to judge")
+    } else if outcome.cancelled {
+        format!("interrupted before there was a {what} to judge")
     } else if outcome.lost_users > 0 {
         format!(
             "{} of {} users did not get through the setup; there is no {what} to judge",

@@ -7,22 +7,21 @@ mod judge;
 mod measure;
 mod probe;
 mod process;
+mod scenario;
+mod stage;
 mod steps;
+mod under_load;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
+    path::PathBuf,
     time::Duration,
 };
 
 use speedwell_collect::{Limits, Receiver};
-use speedwell_load::{
-    CancelHandle, Connection, Expect, LoadOptions, Model, Outcome, Rows, Scenario, Session, Step,
-    Task, Template,
-};
-use speedwell_plan::{Activity, Database, ScratchDatabase};
+use speedwell_load::{CancelHandle, Connection, Expect, Session, Step, Template};
+use speedwell_plan::{Activity, Database};
 use speedwell_sql::{Fingerprint, shape, structure};
 use speedwell_trace::{Dialect, Statement};
 
@@ -31,7 +30,7 @@ use self::{
     evidence::{AtScale, Explained},
     probe::{Probe, Target, probe},
     process::{Running, Surroundings},
-    steps::{Sizes, feeds, step},
+    steps::feeds,
 };
 use crate::{
     config::{Audited, ConfigError, RouteSpec},
@@ -41,16 +40,19 @@ use crate::{
 
 pub(crate) use self::{
     compose::grows,
+    database::check as check_database,
     evidence::{Evidence, growth::TIME_FLOOR_MS},
     measure::{bytes_per_row, rows_per_row},
     process::ProcessError,
+    scenario::{load_options, scenario, tasks as scenario_tasks},
+    stage::{Stage, build, put_on, read_rows, shared},
+    steps::Sizes,
+    under_load::{Loaded, load_report},
 };
 
 /// Counted probes of each route, scale and page size: an odd number, so that the median is one
 /// that was measured, and enough to outvote two disturbed ones.
 const PROBES: usize = 5;
-/// Requests still open when the load ends are waited for this long.
-const DRAIN: Duration = Duration::from_secs(10);
 
 /// What the command line asks of an audit beyond the configuration.
 #[derive(Debug, Clone, Default)]
@@ -112,39 +114,29 @@ pub(crate) async fn audit(
     options: &Options,
     progress: &Progress,
 ) -> Result<Report, AuditError> {
-    steps::check(audited).map_err(|message| ConfigError::Wrong {
-        path: audited.file.clone(),
-        message,
-    })?;
+    check_steps(audited)?;
     let routes = selected(audited, &options.only)?;
-    database::check(audited)?;
-    let home = tempfile::Builder::new()
-        .prefix("speedwell-")
-        .tempdir()
-        .map_err(AuditError::Workdir)?;
+    check_database(audited)?;
+    let home = home()?;
     build(audited, home.path(), progress).await?;
     let mut scales = Vec::new();
     let mut load = None;
     let mut shared_rows = None;
     for (index, &scale) in audited.data.scales.iter().enumerate() {
-        let stage = Stage {
-            audited,
-            routes: &routes,
-            scale,
-            workdir: workdir(home.path(), scale)?,
-            database: database::Given::make(&audited.service, scale).await?,
-        };
+        let stage = Stage::new(audited, &routes, scale, home.path()).await?;
         scales.push(stage.observe(progress).await?);
         if index + 1 == audited.data.scales.len() {
             if !options.no_load {
-                load = Some(stage.load(progress).await?);
+                // The first users were probed, and what they could do once is done.
+                let load_of = stage.load(PROBES + 1, progress, CancelHandle::new());
+                load = Some(load_of.await?);
                 shared_rows = stage.shared_rows()?;
             }
         } else {
             // The data of one scale can be large, and the next scale does not need it.
             let _ = std::fs::remove_dir_all(&stage.workdir);
         }
-        stage.database.remove().await?;
+        stage.remove().await?;
     }
     let whole = routes.len() == audited.routes.len();
     let evidence = evidence::weigh(audited, &scales, whole);
@@ -161,7 +153,27 @@ pub(crate) async fn audit(
     Ok(report)
 }
 
-fn selected<'a>(audited: &'a Audited, only: &[String]) -> Result<Vec<&'a RouteSpec>, AuditError> {
+/// Checks that every route of the configuration can be asked for.
+pub(crate) fn check_steps(audited: &Audited) -> Result<(), ConfigError> {
+    steps::check(audited).map_err(|message| ConfigError::Wrong {
+        path: audited.file.clone(),
+        message,
+    })
+}
+
+/// The folder for the data of all scales, which goes with the value.
+pub(crate) fn home() -> Result<tempfile::TempDir, AuditError> {
+    tempfile::Builder::new()
+        .prefix("speedwell-")
+        .tempdir()
+        .map_err(AuditError::Workdir)
+}
+
+/// The routes named in `only`, or all, with those that feed them.
+pub(crate) fn selected<'a>(
+    audited: &'a Audited,
+    only: &[String],
+) -> Result<Vec<&'a RouteSpec>, AuditError> {
     for name in only {
         if !audited.routes.iter().any(|route| route.name == *name) {
             let known: Vec<&str> = audited
@@ -210,62 +222,10 @@ fn selected<'a>(audited: &'a Audited, only: &[String]) -> Result<Vec<&'a RouteSp
         .collect())
 }
 
-fn workdir(home: &Path, scale: u64) -> Result<PathBuf, AuditError> {
-    let folder = home.join(scale.to_string());
-    std::fs::create_dir_all(&folder).map_err(AuditError::Workdir)?;
-    Ok(folder)
-}
-
-async fn build(audited: &Audited, home: &Path, progress: &Progress) -> Result<(), AuditError> {
-    let Some(build) = &audited.service.build else {
-        return Ok(());
-    };
-    let _shown = progress.spinner(format!("building {}", audited.service.name));
-    let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-    // The database of a scale is not there yet, and a build must not touch another one.
-    let database = match ScratchDatabase::is_asked_for(&audited.service.database) {
-        true => "",
-        false => &audited.service.database,
-    };
-    Surroundings::new(&audited.service, home, 0, nowhere, database)
-        .run("build", build)
-        .await?;
-    Ok(())
-}
-
-/// One scale of an audit: its data and the service on top of it.
-struct Stage<'a> {
-    audited: &'a Audited,
-    routes: &'a [&'a RouteSpec],
-    scale: u64,
-    workdir: PathBuf,
-    database: database::Given,
-}
-
 impl Stage<'_> {
-    fn surroundings(&self) -> Result<Surroundings, AuditError> {
-        let address = process::address_for(&self.audited.service)?;
-        Ok(Surroundings::new(
-            &self.audited.service,
-            &self.workdir,
-            self.scale,
-            address,
-            self.database.url(),
-        ))
-    }
-
     /// Prepares the data, probes the instrumented service and explains what it ran.
     async fn observe(&self, progress: &Progress) -> Result<AtScale, AuditError> {
-        if let Some(prepare) = &self.audited.data.prepare {
-            let _shown = progress.spinner(format!("preparing data at scale {}", self.scale));
-            self.surroundings()?.run("prepare", prepare).await?;
-        }
-        steps::check_files(self.audited, &self.workdir, self.scale).map_err(|message| {
-            ConfigError::Wrong {
-                path: self.audited.file.clone(),
-                message,
-            }
-        })?;
+        self.prepare(progress).await?;
         let receiver = Receiver::bind(SocketAddr::from(([127, 0, 0, 1], 0)), Limits::default())
             .await
             .map_err(|error| AuditError::Receiver(error.to_string()))?;
@@ -313,32 +273,6 @@ impl Stage<'_> {
             version,
             doubt,
         })
-    }
-
-    fn rows(&self, surroundings: &Surroundings) -> Result<Option<Rows>, AuditError> {
-        let Some(users) = &self.audited.data.users else {
-            return Ok(None);
-        };
-        let path = self
-            .audited
-            .service
-            .directory
-            .join(surroundings.fill(users));
-        Rows::read(&path)
-            .map(Some)
-            .map_err(|error| AuditError::Rows(error.to_string()))
-    }
-
-    /// Users who share an account share its cache entries, which is kinder than life.
-    fn shared_rows(&self) -> Result<Option<String>, AuditError> {
-        let users = self.audited.load.users;
-        let rows = self.rows(&self.surroundings()?)?;
-        Ok(rows.filter(|rows| rows.shared_by(users)).map(|rows| {
-            format!(
-                "{users} users shared the {} rows of `[data] users`.",
-                rows.len()
-            )
-        }))
     }
 
     /// An audit that saw nothing must not pass.
@@ -451,122 +385,10 @@ impl Stage<'_> {
             None => surroundings.database.clone(),
         }
     }
-
-    /// Loads the service, uninstrumented, with the scenario.
-    async fn load(&self, progress: &Progress) -> Result<Outcome, AuditError> {
-        let surroundings = self.surroundings()?;
-        let mut service = Running::start(&self.audited.service, &surroundings).await?;
-        // The first users were probed, and what they could do once is done.
-        let rows = self.rows(&surroundings)?.map(|rows| rows.after(PROBES + 1));
-        let scenario = self.scenario(service.address, rows)?;
-        let load = &self.audited.load;
-        let options = load_options(load);
-        let bar = progress.clock("loading", load.ramp + load.steady);
-        let cancel = CancelHandle::new();
-        let outcome = speedwell_load::run(
-            Arc::new(scenario),
-            &options,
-            |now| {
-                bar.at(
-                    now.elapsed,
-                    &format!("{} requests, {} errors", now.requests, now.errors),
-                );
-            },
-            cancel,
-        )
-        .await
-        .map_err(|error| AuditError::Load(error.to_string()))?;
-        drop(bar);
-        if let Some(error) = service.unexpected_end("under load") {
-            return Err(error.into());
-        }
-        service.stop().await;
-        Ok(outcome)
-    }
-
-    fn scenario(&self, target: SocketAddr, rows: Option<Rows>) -> Result<Scenario, AuditError> {
-        let specs: Vec<&RouteSpec> = self
-            .audited
-            .setup
-            .iter()
-            .chain(self.routes.iter().copied())
-            .collect();
-        let steps = specs
-            .iter()
-            .map(|route| {
-                let page_size = route.page_sizes.first().copied();
-                step(
-                    route,
-                    Sizes {
-                        page_size,
-                        scale: self.scale,
-                        workdir: Some(&self.workdir),
-                    },
-                )
-            })
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(AuditError::Load)?;
-        let index = |name: &str| specs.iter().position(|route| route.name == name);
-        let mut tasks: Vec<Task> = self
-            .audited
-            .tasks
-            .iter()
-            .map(|task| Task {
-                name: task.routes.join(", "),
-                weight: task.weight,
-                steps: task.routes.iter().filter_map(|name| index(name)).collect(),
-            })
-            .filter(|task| !task.steps.is_empty())
-            .collect();
-        if tasks.is_empty() {
-            // Only routes that no task asks for were wanted: each is a task of its own.
-            tasks = self
-                .routes
-                .iter()
-                .map(|route| Task {
-                    name: route.name.clone(),
-                    weight: 1,
-                    steps: index(&route.name).into_iter().collect(),
-                })
-                .collect();
-        }
-        Ok(Scenario {
-            target,
-            steps,
-            setup: (0..self.audited.setup.len()).collect(),
-            tasks,
-            rows,
-            constants: Vec::new(),
-        })
-    }
 }
 
 fn explain_error(error: speedwell_plan::ExplainError) -> AuditError {
     AuditError::Explain(error.to_string())
-}
-
-fn load_options(load: &crate::config::Load) -> LoadOptions {
-    LoadOptions {
-        model: match load.rate {
-            Some(rate) => Model::Open {
-                rate,
-                connections: load.users,
-            },
-            None => Model::Closed {
-                users: load.users,
-                think: load.think,
-            },
-        },
-        ramp: load.ramp,
-        steady: load.steady,
-        seed: load.seed,
-        timeout: load.timeout,
-        drain: DRAIN,
-        setup: load.setup,
-        // The service needs the rest of the machine, and one thread sends far more requests than
-        // users with think time ask for.
-        workers: 1,
-    }
 }
 
 /// Asks once whether the service can take requests.

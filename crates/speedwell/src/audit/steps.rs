@@ -19,7 +19,15 @@ pub(crate) struct Sizes<'a> {
 }
 
 impl Sizes<'_> {
-    fn fill(self, text: &str) -> String {
+    /// The same with the page size that `route` has under load: its first.
+    pub(crate) fn of(self, route: &RouteSpec) -> Self {
+        Self {
+            page_size: route.page_sizes.first().copied(),
+            ..self
+        }
+    }
+
+    pub(crate) fn fill(self, text: &str) -> String {
         let text = text.replace("${scale}", &self.scale.to_string());
         match self.page_size {
             Some(size) => text.replace("${page_size}", &size.to_string()),
@@ -28,7 +36,7 @@ impl Sizes<'_> {
     }
 
     /// A string that is nothing but a size becomes a number, so that bodies keep their types.
-    fn fill_json(self, value: &Value) -> Value {
+    pub(crate) fn fill_json(self, value: &Value) -> Value {
         match value {
             Value::String(text) if text == "${scale}" => Value::from(self.scale),
             Value::String(text) if text == "${page_size}" && self.page_size.is_some() => {
@@ -235,7 +243,9 @@ expect = [204, 404]
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("speedwell.toml");
         std::fs::write(&path, text).unwrap();
-        crate::config::load(&path).unwrap().remove(0)
+        crate::config::load(&path, crate::config::Use::Start)
+            .unwrap()
+            .remove(0)
     }
 
     #[test]

@@ -33,11 +33,11 @@ pub(super) struct ServiceSection {
     pub(super) name: String,
     pub(super) directory: Option<String>,
     pub(super) build: Option<String>,
-    pub(super) command: String,
-    pub(super) ready: String,
+    pub(super) command: Option<String>,
+    pub(super) ready: Option<String>,
     pub(super) ready_timeout_s: Option<f64>,
     pub(super) listen: Option<String>,
-    pub(super) database: String,
+    pub(super) database: Option<String>,
     #[serde(default)]
     pub(super) env: BTreeMap<String, String>,
 }
@@ -90,6 +90,7 @@ pub(super) struct RouteSection {
     #[serde(default)]
     pub(super) capture: BTreeMap<String, String>,
     pub(super) expect: Option<Expect>,
+    pub(super) weight: Option<u32>,
     #[serde(default)]
     pub(super) budget: BudgetSpec,
 }

@@ -46,6 +46,16 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
+    /// As written; may hold `{workdir}` and `{scale}`.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Where a path that is not absolute counts from.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Whether the file is another one at each scale.
     fn is_of_scale(path: &str) -> bool {
         path.contains("{workdir}") || path.contains("{scale}")

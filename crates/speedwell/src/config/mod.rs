@@ -12,7 +12,7 @@ use serde_json::Value;
 
 pub(crate) use file::nearest;
 pub(crate) use form::{Field, Form};
-pub(crate) use resolve::load;
+pub(crate) use resolve::{load, read_text};
 
 /// A configuration that cannot be used, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,15 @@ pub(crate) enum ConfigError {
     Wrong { path: String, message: String },
 }
 
+/// What the configuration is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// The service is started, so how to start it must be said.
+    Start,
+    /// Only the scenario is wanted: the service runs somewhere, or does not matter.
+    Scenario,
+}
+
 /// One service with all that an audit of it needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Audited {
@@ -47,7 +56,8 @@ pub(crate) struct Audited {
     pub(crate) tasks: Vec<TaskSpec>,
 }
 
-/// How the service is built, started and reached.
+/// How the service is built, started and reached. Where only the scenario is used
+/// ([`Use::Scenario`]), `command`, `ready` and `database` may be empty.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     pub(crate) name: String,
@@ -115,6 +125,8 @@ pub(crate) struct RouteSpec {
     pub(crate) capture: BTreeMap<String, String>,
     /// Accepted status codes; every 2xx when empty.
     pub(crate) expect: Vec<u16>,
+    /// How often the route is drawn when the file has no tasks.
+    pub(crate) weight: u32,
     pub(crate) budget: BudgetSpec,
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Audited, ConfigError, Data, Load, RouteSpec, Service, TaskSpec,
+    Audited, ConfigError, Data, Load, RouteSpec, Service, TaskSpec, Use,
     file::{self, DataSection, File, LoadSection, ServiceSection},
 };
 
@@ -24,7 +24,7 @@ const SEED: u64 = 7;
 const READY_TIMEOUT_S: f64 = 60.0;
 
 /// Reads `path` and the files of the services that it lists.
-pub(crate) fn load(path: &Path) -> Result<Vec<Audited>, ConfigError> {
+pub(crate) fn load(path: &Path, wanted: Use) -> Result<Vec<Audited>, ConfigError> {
     let name = path.display().to_string();
     let (text, file) = read(path)?;
     if file.services.is_empty() {
@@ -33,6 +33,7 @@ pub(crate) fn load(path: &Path) -> Result<Vec<Audited>, ConfigError> {
                 name,
                 text: &text,
                 path,
+                wanted,
             }
             .audited(file)?,
         ]);
@@ -63,11 +64,25 @@ pub(crate) fn load(path: &Path) -> Result<Vec<Audited>, ConfigError> {
                 name,
                 text: &text,
                 path: &path,
+                wanted,
             }
             .audited(file)?,
         );
     }
     Ok(all)
+}
+
+/// Reads the text of one service's file, as if it stood at `path`.
+pub(crate) fn read_text(path: &Path, text: &str, wanted: Use) -> Result<Audited, ConfigError> {
+    let name = path.display().to_string();
+    let file = file::parse(&name, text)?;
+    Resolver {
+        name,
+        text,
+        path,
+        wanted,
+    }
+    .audited(file)
 }
 
 fn read(path: &Path) -> Result<(String, File), ConfigError> {
@@ -94,10 +109,12 @@ pub(super) struct Resolver<'a> {
     name: String,
     text: &'a str,
     pub(super) path: &'a Path,
+    wanted: Use,
 }
 
 impl Resolver<'_> {
     fn audited(&self, file: File) -> Result<Audited, ConfigError> {
+        self.check_weights(&file)?;
         let service = file.service.ok_or_else(|| {
             self.wrong("has neither `[service]` nor `services`; one of them says what to audit")
         })?;
@@ -139,27 +156,50 @@ impl Resolver<'_> {
                 directory.display()
             )));
         }
-        if !section.ready.starts_with('/') {
+        let command = self.to_start("command", "it starts the service", section.command)?;
+        let ready = self.to_start(
+            "ready",
+            "it is the path that answers 2xx once the service takes requests",
+            section.ready,
+        )?;
+        if !(ready.starts_with('/') || ready.is_empty()) {
             return Err(self.wrong("`[service] ready` must be a path that begins with `/`"));
-        }
-        if section.command.trim().is_empty() {
-            return Err(self.wrong("`[service] command` is empty; it starts the service"));
         }
         Ok(Service {
             name: section.name,
             directory,
             build: section.build,
-            command: section.command,
-            ready: section.ready,
+            command,
+            ready,
             ready_timeout: self.seconds(
                 "ready_timeout_s",
                 section.ready_timeout_s,
                 READY_TIMEOUT_S,
             )?,
             listen: section.listen,
-            database: section.database,
+            database: self.to_start(
+                "database",
+                "it is `sqlite:path` or `postgres://user@host/name`",
+                section.database,
+            )?,
             env: section.env,
         })
+    }
+
+    /// A value without which the service cannot be started.
+    fn to_start(
+        &self,
+        key: &str,
+        what: &str,
+        value: Option<String>,
+    ) -> Result<String, ConfigError> {
+        let value = value.unwrap_or_default();
+        match (value.trim().is_empty(), self.wanted) {
+            (true, Use::Start) => Err(self.wrong(&format!(
+                "`[service]` has no `{key}`; {what}. Only `speedwell load --target` and `speedwell scenario` do without"
+            ))),
+            _ => Ok(value),
+        }
     }
 
     fn data(&self, section: DataSection) -> Result<Data, ConfigError> {
@@ -242,6 +282,29 @@ impl Resolver<'_> {
         Ok(())
     }
 
+    /// Who draws a route is said in one place: by its weight, or by tasks.
+    fn check_weights(&self, file: &File) -> Result<(), ConfigError> {
+        let weighted = |routes: &[file::RouteSection]| {
+            let first = routes.iter().find(|route| route.weight.is_some());
+            first.map(|route| (route.name.span().start, route.name.get_ref().clone()))
+        };
+        if let Some((at, name)) = weighted(&file.setup) {
+            return Err(self.invalid(
+                at,
+                &format!("setup `{name}` has a `weight`; a setup runs once for each user"),
+            ));
+        }
+        match weighted(&file.route) {
+            Some((at, name)) if !file.task.is_empty() => Err(self.invalid(
+                at,
+                &format!(
+                    "route `{name}` has a `weight` and the file has tasks; give the weight to the `[[task]]` that asks for it"
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn tasks(
         &self,
         sections: Vec<file::TaskSection>,
@@ -275,7 +338,7 @@ impl Resolver<'_> {
             tasks = routes
                 .iter()
                 .map(|route| TaskSpec {
-                    weight: 1,
+                    weight: route.weight,
                     routes: vec![route.name.clone()],
                 })
                 .collect();
@@ -328,6 +391,7 @@ budget = { p95_ms = 100, source = "paper 1" }
             name: "speedwell.toml".to_owned(),
             text,
             path,
+            wanted: Use::Start,
         }
         .audited(file)
     }
@@ -432,8 +496,38 @@ budget = { p95_ms = 100, source = "paper 1" }
     }
 
     #[test]
+    fn what_starts_the_service_may_be_missing_where_only_the_scenario_is_used() {
+        let text = SMALL.replace("command = \"shop serve\"\n", "");
+        assert!(
+            message(&text).contains("`[service]` has no `command`; it starts the service"),
+            "{}",
+            message(&text)
+        );
+        let resolver = Resolver {
+            name: "speedwell.toml".to_owned(),
+            text: &text,
+            path: Path::new("speedwell.toml"),
+            wanted: Use::Scenario,
+        };
+        let file = file::parse("speedwell.toml", &text).unwrap();
+        assert_eq!(resolver.audited(file).unwrap().service.command, "");
+    }
+
+    #[test]
+    fn a_route_is_drawn_by_its_weight_when_there_are_no_tasks() {
+        let weighted = SMALL.replace("budget = {", "weight = 3\nbudget = {");
+        assert_eq!(resolve(&weighted).unwrap().tasks[0].weight, 3);
+        let both = format!("{weighted}\n[[task]]\nroutes = [\"items\"]\n");
+        assert!(message(&both).contains("`weight` and the file has tasks"));
+        assert!(message(&weighted.replace("weight = 3", "weight = 0")).contains("`weight` is 0"));
+        assert!(
+            message(&weighted.replace("[[route]]", "[[setup]]")).contains("once for each user")
+        );
+    }
+
+    #[test]
     fn a_missing_file_says_how_to_name_one() {
-        let error = load(Path::new("/nowhere/speedwell.toml"))
+        let error = load(Path::new("/nowhere/speedwell.toml"), Use::Start)
             .unwrap_err()
             .to_string();
         assert!(

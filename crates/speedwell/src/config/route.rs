@@ -47,6 +47,14 @@ impl Resolver<'_> {
         page_sizes.dedup();
         let budget = section.budget.or(default);
         self.check_budget(at, &name, &budget)?;
+        if section.weight == Some(0) {
+            return Err(self.invalid(
+                at,
+                &format!(
+                    "route `{name}`: `weight` is 0; write 1 or more, or tasks that leave it out"
+                ),
+            ));
+        }
         Ok(RouteSpec {
             name,
             method,
@@ -62,6 +70,7 @@ impl Resolver<'_> {
                 Some(Expect::One(status)) => vec![status],
                 Some(Expect::Several(statuses)) => statuses,
             },
+            weight: section.weight.unwrap_or(1),
             budget,
         })
     }

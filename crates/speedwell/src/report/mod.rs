@@ -1,6 +1,7 @@
 //! The report of an audit: its model, and the three forms it is shown in.
 
 mod baseline;
+mod columns;
 mod html;
 mod model;
 #[cfg(test)]
@@ -14,9 +15,9 @@ pub(crate) use self::{
     baseline::compare,
     html::html,
     model::{
-        Bar, Bucket, Budget, CacheBar, CacheReport, Exponents, FindingReport, Growth, Latency,
-        LoadReport, ProbeReport, Report, RouteReport, SampledPlan, ScaleTime, StatementReport,
-        SuppressedReport, VERSION, Verdict, Waterfall,
+        Bar, Bucket, Budget, CacheBar, CacheReport, Exponents, FindingReport, Growth, Kind,
+        Latency, LoadReport, ProbeReport, Report, RouteReport, SampledPlan, ScaleTime,
+        StatementReport, SuppressedReport, VERSION, Verdict, Waterfall,
     },
     terminal::{Look, terminal},
     wording::thousands,
@@ -124,12 +125,11 @@ mod tests {
         let mut later = serde_json::to_value(sample()).unwrap();
         changed(&mut later, &[]);
         let mut report = read(&later);
-        for latency in report
-            .routes
-            .iter_mut()
-            .flat_map(|route| &mut route.latency)
-        {
-            assert_eq!(latency.errors.remove("of_a_later_build"), Some(1));
+        for route in &mut report.routes {
+            let of_latency = route.latency.as_mut().map(|latency| &mut latency.errors);
+            for errors in [&mut route.errors].into_iter().chain(of_latency) {
+                assert_eq!(errors.remove("of_a_later_build"), Some(1));
+            }
         }
         assert_eq!(report, sample());
     }
@@ -137,7 +137,10 @@ mod tests {
     #[test]
     fn a_report_of_an_earlier_build_is_read_without_what_is_new() {
         let mut earlier = serde_json::to_value(sample()).unwrap();
-        changed(&mut earlier, &["body_bytes", "bytes_per_row", "skipped"]);
+        changed(
+            &mut earlier,
+            &["body_bytes", "bytes_per_row", "skipped", "interrupted"],
+        );
         let report = read(&earlier);
         let route = &report.routes[0];
         assert_eq!((route.skipped, route.probes[0].body_bytes), (0, None));

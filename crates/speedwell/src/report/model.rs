@@ -12,11 +12,24 @@ use crate::config::BudgetSpec;
 /// The version of this format.
 pub(crate) const VERSION: u32 = 1;
 
-/// Everything that one audit of one service found.
+/// What was done with the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    /// Probes, plans, growth and load. Reports of earlier builds are of this kind.
+    #[default]
+    Audit,
+    /// The load alone: nothing is known of statements.
+    Load,
+}
+
+/// Everything that one audit, or one load, of one service found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Report {
     /// Version of this format.
     pub(crate) version: u32,
+    #[serde(default)]
+    pub(crate) kind: Kind,
     pub(crate) service: String,
     /// Name and version of the database; empty in reports of earlier builds.
     #[serde(default)]
@@ -55,14 +68,20 @@ pub(crate) enum Verdict {
 /// The load that was put on the service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LoadReport {
-    /// Rows of the main table during the load.
+    /// The service that was running already; `None` when it was started for the load.
+    #[serde(default)]
+    pub(crate) target: Option<String>,
+    /// Rows of the main table during the load; 0 when they are not known.
     pub(crate) scale: u64,
     /// Simulated users, or connections of an open model.
     pub(crate) users: u64,
     /// Iterations per second of an open model.
     pub(crate) rate: Option<f64>,
     pub(crate) ramp_s: f64,
+    /// Steady time that was measured; shorter than asked for when the load was interrupted.
     pub(crate) steady_s: f64,
+    #[serde(default)]
+    pub(crate) interrupted: bool,
     pub(crate) requests: u64,
     pub(crate) requests_per_s: f64,
     pub(crate) errors: u64,
@@ -85,7 +104,13 @@ pub(crate) struct RouteReport {
     /// Why it is not within, a sentence each.
     pub(crate) reasons: Vec<String>,
     pub(crate) budget: Budget,
-    /// Under load; `None` when the load did not exercise it.
+    /// Requests under load that count, failed ones included.
+    #[serde(default)]
+    pub(crate) requests: u64,
+    /// Failed requests among them, by kind.
+    #[serde(default)]
+    pub(crate) errors: BTreeMap<String, u64>,
+    /// Under load; `None` when no request of it says how long it takes.
     pub(crate) latency: Option<Latency>,
     /// Turns under load in which it was not asked because there was nothing left to take.
     #[serde(default)]

@@ -66,6 +66,8 @@ pub(crate) fn sample() -> Report {
             source: Some("seed 000: feed with 1000+ flyers < 200 ms".to_owned()),
             ..Budget::default()
         },
+        requests: 1000,
+        errors: BTreeMap::new(),
         latency: Some(latency(4.82)),
         skipped: 0,
         probes: probes([3, 3], 2, 0.02),
@@ -117,6 +119,8 @@ pub(crate) fn sample() -> Report {
             "p95 310.0 ms is over 200 ms".to_owned(),
             "findings: n_plus_one".to_owned(),
         ],
+        requests: 1000,
+        errors: BTreeMap::new(),
         latency: Some(latency(310.0)),
         probes: probes([11, 51], 1, 0.9),
         growth: Growth {
@@ -137,6 +141,7 @@ pub(crate) fn sample() -> Report {
     };
     Report {
         version: VERSION,
+        kind: Kind::Audit,
         service: "shop".to_owned(),
         database: "SQLite 3.51.3".to_owned(),
         config: "speedwell.toml".to_owned(),
@@ -144,6 +149,8 @@ pub(crate) fn sample() -> Report {
         scales: vec![1000, 10_000, 100_000],
         probes: 5,
         load: Some(LoadReport {
+            target: None,
+            interrupted: false,
             scale: 100_000,
             users: 100,
             rate: None,
@@ -203,4 +210,38 @@ pub(crate) fn sample() -> Report {
         ],
         warnings: vec!["2 probed requests were answered but never reported by the service; their statements are not counted.".to_owned()],
     }
+}
+
+/// The same service under load alone, with one route that fails now and then.
+pub(crate) fn loaded() -> Report {
+    let mut report = sample();
+    report.kind = Kind::Load;
+    report.database = String::new();
+    report.scales = Vec::new();
+    report.probes = 0;
+    report.findings = Vec::new();
+    report.suppressed = Vec::new();
+    report.statements = Vec::new();
+    report.warnings = Vec::new();
+    for route in &mut report.routes {
+        route.probes = Vec::new();
+        route.growth = Growth::default();
+        route.plan = String::new();
+        route.waterfall = Waterfall::default();
+        route.cache = None;
+        route.budget = Budget {
+            p95_ms: route.budget.p95_ms,
+            errors: Some(0),
+            ..Budget::default()
+        };
+    }
+    if let Some(load) = &mut report.load {
+        load.target = Some("http://127.0.0.1:8080".to_owned());
+        load.scale = 0;
+        load.errors = 3;
+    }
+    let failing = &mut report.routes[1];
+    failing.errors = BTreeMap::from([("5xx".to_owned(), 2), ("timeout".to_owned(), 1)]);
+    failing.reasons = vec!["3 errors under load: 2 5xx, 1 timeout".to_owned()];
+    report
 }

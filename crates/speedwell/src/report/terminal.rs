@@ -6,11 +6,11 @@ use anstyle::{AnsiColor, Style};
 use speedwell_trace::Proof;
 
 use super::{
-    FindingReport, Report, RouteReport, Verdict,
-    wording::{
-        cost, counted, exponent, known, limits, one_line, shortened, significant, thousands,
-    },
+    FindingReport, LoadReport, Report, RouteReport, Verdict,
+    columns::Columns,
+    wording::{cost, counted, one_line, significant, thousands},
 };
+
 /// How the report may look.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Look {
@@ -51,7 +51,7 @@ fn colour_of(verdict: Verdict) -> AnsiColor {
 }
 
 /// The word that carries the meaning; colour only repeats it.
-fn word(verdict: Verdict) -> &'static str {
+pub(super) fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Within => "pass",
         Verdict::Unsure => "unsure",
@@ -107,56 +107,19 @@ impl Page {
         line.push(')');
         self.line(&line);
         if let Some(load) = &report.load {
-            let model = match load.rate {
-                Some(rate) => format!("{rate} iterations/s over {} connections", load.users),
-                None => format!("{} users", load.users),
-            };
-            let line = format!(
-                "{model} for {} s at {} rows: {} requests, {}/s, {} errors; load engine at {:.0} % CPU",
-                significant(load.steady_s),
-                thousands(load.scale),
-                thousands(load.requests),
-                significant(load.requests_per_s),
-                load.errors,
-                load.client_cpu_share * 100.0,
-            );
-            self.line(&line);
+            self.line(&load_line(load));
         }
         self.line("");
     }
 
     fn table(&mut self, report: &Report) {
-        let mut rows = vec![HEADING.map(str::to_owned)];
-        rows.extend(report.routes.iter().map(cells));
-        let widths: Vec<usize> = (0..COLUMNS)
-            .map(|column| {
-                rows.iter()
-                    .map(|row| row[column].chars().count())
-                    .max()
-                    .unwrap_or(0)
-            })
-            .collect();
-        let before = |column: usize| {
-            widths[..column]
-                .iter()
-                .map(|width| width + 2)
-                .sum::<usize>()
-        };
-        let mut groups = String::new();
-        for (column, group) in GROUPS {
-            let space = before(column).saturating_sub(groups.chars().count());
-            groups.push_str(&" ".repeat(space));
-            groups.push_str(group);
+        let columns = Columns::of(report.kind);
+        let (groups, lines) = columns.lines(&report.routes);
+        if let Some(groups) = groups {
+            self.line(&self.cut(&groups));
         }
-        self.line(&self.cut(&groups));
-        for (index, row) in rows.iter().enumerate() {
-            let line: Vec<String> = row
-                .iter()
-                .zip(&widths)
-                .enumerate()
-                .map(|(c, (cell, width))| aligned(c, cell, *width))
-                .collect();
-            let mut line = self.cut(line.join("  ").trim_end());
+        for (index, line) in lines.iter().enumerate() {
+            let mut line = self.cut(line.trim_end());
             if let Some(route) = index
                 .checked_sub(1)
                 .and_then(|index| report.routes.get(index))
@@ -292,70 +255,37 @@ impl Page {
     }
 }
 
-/// Columns of the table of routes.
-const COLUMNS: usize = 12;
-const HEADING: [&str; COLUMNS] = [
-    "", "route", "p50", "p95", "p99", "stmts", "rows f/a", "stmts", "rows", "time", "plan",
-    "budget",
-];
-/// Headings over several columns, each with the first of them.
-const GROUPS: [(usize, &str); 3] = [(2, "under load, ms"), (5, "one request"), (7, "growth")];
-/// A longer plan is in the report's other forms.
-const PLAN_WIDTH: usize = 34;
-
-/// Texts to the left, numbers to the right.
-fn aligned(column: usize, cell: &str, width: usize) -> String {
-    match column {
-        0 | 1 | 10 => format!("{cell:<width$}"),
-        11 => cell.to_owned(),
-        _ => format!("{cell:>width$}"),
-    }
-}
-
-fn cells(route: &RouteReport) -> [String; COLUMNS] {
-    let latency = route.latency.as_ref();
-    let ms = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), significant);
-    let probe = route.probes.last();
-    let growth = &route.growth.by_scale;
-    [
-        word(route.verdict).to_owned(),
-        route.name.clone(),
-        ms(latency.map(|each| each.p50_ms)),
-        ms(latency.map(|each| each.p95_ms)),
-        ms(latency.map(|each| each.p99_ms)),
-        probe.map_or_else(|| "-".to_owned(), |probe| probe.statements.to_string()),
-        probe.map_or_else(
-            || "-".to_owned(),
-            |probe| {
-                format!(
-                    "{}/{}",
-                    known(probe.rows_fetched),
-                    thousands(probe.rows_answered)
-                )
-            },
-        ),
-        exponent(route.growth.statements()),
-        exponent(growth.rows),
-        exponent(growth.time),
-        shortened(&route.plan, PLAN_WIDTH),
-        budget(route),
-    ]
-}
-
-/// The limits of a route and who asks for them.
-fn budget(route: &RouteReport) -> String {
-    let source = route
-        .budget
-        .source
-        .as_ref()
-        .map(|source| format!(" ({source})"));
-    limits(&route.budget) + &source.unwrap_or_default()
+/// The load in one sentence.
+fn load_line(load: &LoadReport) -> String {
+    let model = match load.rate {
+        Some(rate) => format!("{rate} iterations/s over {} connections", load.users),
+        None => format!("{} users", load.users),
+    };
+    let rows = match load.scale {
+        0 => String::new(),
+        rows => format!(" at {} rows", thousands(rows)),
+    };
+    let target = load.target.as_ref();
+    format!(
+        "{model} for {} s{rows}{}: {} requests, {}/s, {} errors; load engine at {:.0} % CPU",
+        significant(load.steady_s),
+        target.map_or_else(String::new, |target| format!(" on {target}")),
+        thousands(load.requests),
+        significant(load.requests_per_s),
+        load.errors,
+        load.client_cpu_share * 100.0,
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::sample;
+    use crate::report::sample::{loaded, sample};
+
+    #[test]
+    fn a_load_alone_has_its_own_columns() {
+        insta::assert_snapshot!(terminal(&loaded(), Look::default()));
+    }
 
     #[test]
     fn the_verdict_comes_first_then_the_findings() {

@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod arrows;
+mod export;
 mod faulty;
+mod init;
 mod interrupt;
+mod load;
 mod misuse;
 mod postgres;
 mod support;

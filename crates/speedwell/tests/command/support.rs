@@ -1,8 +1,11 @@
 //! The command under test, and the service that it is tried on.
 
 use std::{
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 /// The root of the workspace.
@@ -74,5 +77,55 @@ impl Run {
             "a run without a verdict prints no report: {}",
             self.out
         );
+    }
+}
+
+/// The example service, running; it ends with the value.
+pub(crate) struct Service {
+    pub(crate) url: String,
+    child: Child,
+    _data: tempfile::TempDir,
+}
+
+impl Service {
+    pub(crate) fn faulty() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let database = format!("sqlite:{}/faulty.db", data.path().display());
+        let seeded = Command::new(faulty())
+            .args(["seed", "--scale", "50"])
+            .env("DATABASE_URL", &database)
+            .status()
+            .unwrap();
+        assert!(seeded.success());
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let child = Command::new(faulty())
+            .arg("serve")
+            .env("DATABASE_URL", &database)
+            .env("LISTEN", address.to_string())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let start = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            assert!(
+                start.elapsed() < Duration::from_secs(30),
+                "the service does not start"
+            );
+            sleep(Duration::from_millis(20));
+        }
+        Self {
+            url: format!("http://{address}"),
+            child,
+            _data: data,
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

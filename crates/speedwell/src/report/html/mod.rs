@@ -1,13 +1,14 @@
 //! The report as one HTML file that needs no network: everything is in it.
 
+mod load;
 mod plots;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use speedwell_trace::Proof;
 
 use super::{
-    CacheReport, Exponents, FindingReport, Latency, LoadReport, ProbeReport, Report, RouteReport,
-    Verdict, Waterfall,
+    CacheReport, Exponents, FindingReport, Kind, Latency, LoadReport, ProbeReport, Report,
+    RouteReport, Verdict, Waterfall,
     wording::{
         cost, counted, exponent, known, limits, one_line, shortened, significant, thousands,
     },
@@ -31,12 +32,13 @@ pub(crate) fn html(report: &Report) -> String {
             body {
                 main {
                     (header(report))
-                    (overview(report))
-                    (findings(report))
+                    @match report.kind {
+                        Kind::Audit => { (overview(report)) (findings(report)) }
+                        Kind::Load => { (load::overview(report)) }
+                    }
                     h2 { "Routes" }
                     @for (index, route) in report.routes.iter().enumerate() { (section(index, route, report)) }
-                    (statements(report))
-                    (suppressed(report))
+                    @if report.kind == Kind::Audit { (statements(report)) (suppressed(report)) }
                     (notes(report))
                     footer { "Made by speedwell from " (report.config) "." }
                 }
@@ -93,10 +95,10 @@ fn header(report: &Report) -> Markup {
         header {
             span class=(class) { (headline(report)) }
             h1 { (report.service) }
-            p.soft {
+            @if report.kind == Kind::Audit { p.soft {
                 "Probed at " (scales.join(", ")) " rows, " (report.probes)
                 " requests for each route, scale and page size."
-            }
+            } }
             @if let Some(load) = &report.load { (load_facts(load)) }
         }
     }
@@ -109,7 +111,7 @@ fn load_facts(load: &LoadReport) -> Markup {
     };
     let facts = [
         (users.1, users.0),
-        ("rows", thousands(load.scale)),
+        ("rows", known((load.scale > 0).then_some(load.scale))),
         ("steady load", format!("{} s", significant(load.steady_s))),
         ("requests", thousands(load.requests)),
         ("per second", significant(load.requests_per_s)),
@@ -120,6 +122,7 @@ fn load_facts(load: &LoadReport) -> Markup {
         ),
     ];
     html! {
+        @if let Some(target) = &load.target { p.soft { "Sent to " (target) "." } }
         dl.facts {
             @for (what, value) in facts { div { dt { (what) } dd { (value) } } }
         }
@@ -284,9 +287,11 @@ fn section(index: usize, route: &RouteReport, report: &Report) -> Markup {
                     }
                 }
             }
-            details {
-                summary { "Measurements" }
-                div.scroll { (probes(route)) }
+            @if !route.probes.is_empty() {
+                details {
+                    summary { "Measurements" }
+                    div.scroll { (probes(route)) }
+                }
             }
         }
     }

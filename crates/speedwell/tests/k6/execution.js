@@ -1,0 +1,2 @@
+// Who is running and since when.
+export default { vu: { idInTest: 1 }, scenario: { startTime: 0 } };
