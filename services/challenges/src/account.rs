@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use service_kit::{
     body::Body,
     clock::now,
-    database::query,
+    database::{Database, query},
     email,
     fields::{bound_any, check, required},
     forwarded::ClientAddress,
@@ -121,8 +121,11 @@ pub(crate) async fn register(
 ) -> Result<(StatusCode, Json<SignedIn>), Problem> {
     let applicant = Applicant::read(new)?;
     let hash = state.passwords.hash(&applicant.password).await?;
-    let id = insert(&state, &applicant, &hash, now()).await?;
-    let signed_in = sign_in(&state, id, &applicant.email).await?;
+    let (id, email) = (Uuid::new(), applicant.email.clone());
+    let database = state.database.clone();
+    let write = move |_| async move { insert(&database, id, &applicant, &hash, now()).await };
+    cached::write(&state.cache, [cached::user(id)], write).await?;
+    let signed_in = sign_in(&state, id, &email).await?;
     Ok((StatusCode::CREATED, Json(signed_in)))
 }
 
@@ -280,13 +283,13 @@ pub(crate) fn zone(name: &str, fields: &mut Fields) -> Option<&'static str> {
 }
 
 async fn insert(
-    state: &State,
+    database: &Database,
+    id: Uuid,
     applicant: &Applicant,
     hash: &str,
     now: DateTime<Utc>,
-) -> Result<Uuid, Problem> {
-    let id = Uuid::new();
-    let mut tx = state.database.begin().await?;
+) -> Result<(), Problem> {
+    let mut tx = database.begin().await?;
     let made = query(INSERT_ACCOUNT)
         .bind(id)
         .bind(&applicant.email)
@@ -310,5 +313,5 @@ async fn insert(
         .execute(&mut tx)
         .await?;
     tx.commit().await?;
-    Ok(id)
+    Ok(())
 }

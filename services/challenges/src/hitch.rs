@@ -20,6 +20,7 @@ use sqlx::FromRow;
 
 use crate::{
     app::State,
+    cached,
     caller::Caller,
     challenge,
     day::{AskedZone, before},
@@ -134,10 +135,15 @@ pub(crate) async fn send(
     Body(hitch): Body<Hitch>,
 ) -> Result<Json<Hitched>, Problem> {
     let wanted = Wanted::read(hitch, caller)?;
-    let mut tx = state.database.begin().await?;
-    let hitched = wanted.carry_out(&mut tx, zone).await?;
-    tx.commit().await?;
-    Ok(Json(hitched))
+    let database = state.database.clone();
+    let write = move |_| async move {
+        let mut tx = database.begin().await?;
+        let hitched = wanted.carry_out(&mut tx, zone).await?;
+        tx.commit().await?;
+        Ok(hitched)
+    };
+    let tags = [cached::user(caller.id), cached::lists(caller.id)];
+    Ok(Json(cached::write(&state.cache, tags, write).await?))
 }
 
 struct Wanted {

@@ -80,6 +80,8 @@ CREATE TABLE challenge_members (
     prior_checkin_at  TIMESTAMPTZ,
     UNIQUE (challenge_id, user_id)
 );
+-- In the order of their joining.
+CREATE INDEX challenge_members_joined ON challenge_members (challenge_id, joined_at, id);
 CREATE INDEX challenge_members_user ON challenge_members (user_id);
 CREATE INDEX idx_challenge_members_user_status ON challenge_members (user_id, status)
     WHERE status = 'active';

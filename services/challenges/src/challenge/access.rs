@@ -76,8 +76,7 @@ LEFT JOIN user_profiles AS p ON p.id = $2
 LEFT JOIN challenge_members AS m ON m.challenge_id = c.id AND m.user_id = $2
 LEFT JOIN challenge_habits AS ch ON ch.challenge_id = c.id
 LEFT JOIN habits AS h ON h.id = ch.habit_id
-WHERE c.id = $1
-ORDER BY ch.display_order, ch.id"
+WHERE c.id = $1"
     )
 });
 
@@ -110,6 +109,11 @@ impl Access {
         let now = now();
         let today = zone.or(first.timezone.as_deref()).day(now);
         let challenge = first.challenge.clone();
+        let mut habits: Vec<_> = rows
+            .iter()
+            .filter_map(|row| row.habit(&challenge, today))
+            .collect();
+        habits.sort_by_key(|habit| (habit.display_order, habit.habit_id));
         Ok(Self {
             role: role.clone(),
             status: status.clone(),
@@ -120,10 +124,7 @@ impl Access {
                 first.my_points.unwrap_or_default(),
                 first.my_hitches.unwrap_or_default(),
             ),
-            habits: rows
-                .iter()
-                .filter_map(|row| row.habit(&challenge, today))
-                .collect(),
+            habits,
             challenge,
             today,
         })

@@ -14,6 +14,7 @@ use service_kit::{
 use super::pair::{Friendship, find_pair};
 use crate::{
     app::State,
+    cached,
     caller::{Caller, gone},
     notification::{Kind, Note, tell},
 };
@@ -64,9 +65,15 @@ pub(crate) async fn request(
             "You cannot send a friend request to yourself",
         ));
     }
-    let mut tx = state.database.begin().await?;
-    let friendship = ask(&mut tx, caller.id, addressee, now()).await?;
-    tx.commit().await?;
+    let database = state.database.clone();
+    let write = move |_| async move {
+        let mut tx = database.begin().await?;
+        let friendship = ask(&mut tx, caller.id, addressee, now()).await?;
+        tx.commit().await?;
+        Ok(friendship)
+    };
+    let tags = [cached::user(caller.id), cached::user(addressee)];
+    let friendship = cached::write(&state.cache, tags, write).await?;
     Ok((StatusCode::CREATED, Json(friendship)))
 }
 

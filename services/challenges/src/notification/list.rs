@@ -7,6 +7,7 @@ use service_kit::{
     problem::{Fields, Problem},
     query::Params,
 };
+use sqlx::FromRow;
 
 use super::record::{COLUMNS, Notification, NotificationRow};
 use crate::{
@@ -59,39 +60,52 @@ pub(crate) async fn list(
     let unread = params.flag("unread_only", &mut fields);
     check_query(fields)?;
     let mut rows = read(&state, caller, unread, &part).await?;
-    let total = match part.tells_total(rows.len()) {
-        Some(total) => total,
+    let total = match rows.first() {
+        Some(row) => row.total,
+        None if part.tells_total(0).is_some() => 0,
         None => count(&state, caller, unread).await?,
     };
-    let page = part.finish(&mut rows, total, |row| Newest(row.created_at, row.id));
+    let page = part.finish(&mut rows, total, |row| {
+        Newest(row.notification.created_at, row.notification.id)
+    });
+    let items = rows.into_iter().map(|row| row.notification.shown());
     Ok(Json(Notifications {
-        items: rows.into_iter().map(NotificationRow::shown).collect(),
+        items: items.collect(),
         page,
     }))
 }
 
+#[derive(FromRow)]
+struct ListRow {
+    #[sqlx(flatten)]
+    notification: NotificationRow,
+    total: i64,
+}
+
+/// A page with the number of all, in one statement.
 async fn read(
     state: &State,
     caller: Caller,
     unread: bool,
     part: &Part<Newest>,
-) -> Result<Vec<NotificationRow>, sqlx::Error> {
+) -> Result<Vec<ListRow>, sqlx::Error> {
     let mut values: Vec<Value> = vec![caller.id.into()];
     let mut place = |value: Value| {
         values.push(value);
         format!("${}", values.len())
     };
-    let mut condition = "n.user_id = $1".to_owned();
-    if unread {
-        condition += "\n  AND n.is_read = FALSE";
-    }
+    let (counted, only) = match unread {
+        true => (COUNT_UNREAD, "\n  AND n.is_read = FALSE"),
+        false => (COUNT, ""),
+    };
+    let mut condition = format!("n.user_id = $1{only}");
     if let Some(Newest(at, id)) = &part.after {
         let (at, id) = (place((*at).into()), place((*id).into()));
         condition += &format!("\n  AND (n.created_at, n.id) < ({at}, {id})");
     }
     let (limit, offset) = (place(part.rows().into()), place(part.offset().into()));
     let text = format!(
-        "SELECT {COLUMNS}
+        "SELECT {COLUMNS}, ({counted}) AS total
 FROM notifications AS n
 WHERE {condition}
 ORDER BY n.created_at DESC, n.id DESC

@@ -11,6 +11,7 @@ use service_kit::{
 
 use crate::{
     app::State,
+    cached,
     caller::{Caller, gone},
     done::Done,
 };
@@ -91,8 +92,12 @@ async fn set(
     device: Option<&str>,
 ) -> Result<(), Problem> {
     let set = query(SET).bind(caller.id).bind(token).bind(device);
-    match set.execute(state.database.write()).await? {
-        0 => Err(gone()),
-        _ => Ok(()),
-    }
+    let database = state.database.clone();
+    let write = move |_| async move {
+        match set.execute(database.write()).await? {
+            0 => Err(gone()),
+            _ => Ok(()),
+        }
+    };
+    cached::write(&state.cache, [cached::user(caller.id)], write).await
 }

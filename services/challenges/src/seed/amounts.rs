@@ -21,23 +21,23 @@ struct Growth {
 
 const CHECK_INS: Growth = Growth {
     at_1k: 1000 * FULL_CHECK_INS,
-    at_10k: 500_000,
-    at_100k: 1_000_000,
+    at_10k: 250_000,
+    at_100k: 400_000,
 };
 const MEMBERSHIPS: Growth = Growth {
     at_1k: FULL_MEMBERSHIPS,
     at_10k: 45_000,
-    at_100k: 240_000,
+    at_100k: 150_000,
 };
 const FRIENDSHIPS: Growth = Growth {
     at_1k: 13_000,
-    at_10k: 60_000,
-    at_100k: 300_000,
+    at_10k: 50_000,
+    at_100k: 150_000,
 };
 const NOTICES: Growth = Growth {
     at_1k: 25_000,
-    at_10k: 100_000,
-    at_100k: 250_000,
+    at_10k: 60_000,
+    at_100k: 150_000,
 };
 
 impl Growth {
