@@ -27,11 +27,36 @@ pub(super) const TABLES: Tables = Tables {
 /// What is built once at the end instead of row by row.
 pub(super) const ASIDE: Aside = Aside {
     sqlite: &[
+        "challenge_members_joined",
+        "challenge_members_user",
+        "check_ins_day",
+        "friendships_addressee",
+        "friendships_pair",
+        "friendships_requester",
+        "idx_challenge_members_user_status",
+        "idx_challenges_status_created",
+        "idx_checkins_user_date",
+        "idx_notifications_user_unread",
+        "notifications_user",
         "people_search_delete",
         "people_search_insert",
         "people_search_update",
     ],
-    postgres: &["user_profiles_search"],
+    postgres: &[
+        "challenge_members_joined",
+        "challenge_members_user",
+        "check_ins_day",
+        "friendships_addressee",
+        "friendships_pair",
+        "friendships_requester",
+        "idx_challenge_members_user_status",
+        "idx_challenges_status_created",
+        "idx_checkins_user_date",
+        "idx_notifications_user_unread",
+        "notifications_user",
+        "user_profiles_created",
+        "user_profiles_search",
+    ],
     catch_up: Some("INSERT INTO people_search (people_search) VALUES ('rebuild')"),
 };
 
