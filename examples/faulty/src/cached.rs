@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use speedwell_cache::{BuildError, Cache, Policy};
-use sqlx::{FromRow, SqlitePool};
+use sqlx::SqlitePool;
+use sqlx_macros::FromRow;
 
 use crate::{Database, answer::Failure};
 

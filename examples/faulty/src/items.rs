@@ -1,7 +1,8 @@
 //! Items as lists show them, and the one healthy page of them that most routes begin with.
 
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, SqlitePool};
+use sqlx::SqlitePool;
+use sqlx_macros::FromRow;
 
 #[derive(Debug, Clone, Serialize, Deserialize, FromRow)]
 pub(crate) struct Item {

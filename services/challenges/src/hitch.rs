@@ -16,7 +16,7 @@ use service_kit::{
     text,
     uuid::Uuid,
 };
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::{
     app::State,

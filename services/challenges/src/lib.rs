@@ -30,8 +30,8 @@ use service_kit::{
 };
 use twox_hash::XxHash3_64;
 
-static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+static SQLITE: sqlx::migrate::Migrator = sqlx_macros::migrate!("migrations/sqlite");
+static POSTGRES: sqlx::migrate::Migrator = sqlx_macros::migrate!("migrations/postgres");
 
 /// Statements join in the order in which they are written.
 pub const PLANNING: Planning = Planning::AsWritten;

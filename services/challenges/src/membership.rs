@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use service_kit::uuid::Uuid;
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::checkin::lasting;
 

@@ -23,8 +23,8 @@ use service_kit::{
 };
 use twox_hash::XxHash3_64;
 
-static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+static SQLITE: sqlx::migrate::Migrator = sqlx_macros::migrate!("migrations/sqlite");
+static POSTGRES: sqlx::migrate::Migrator = sqlx_macros::migrate!("migrations/postgres");
 
 /// Listings come with the eight things that they point at.
 pub const PLANNING: Planning = Planning::AsWritten;

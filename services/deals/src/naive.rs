@@ -9,7 +9,7 @@ use service_kit::{
     problem::Problem,
     token::Caller,
 };
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::{
     app::State,

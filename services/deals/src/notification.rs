@@ -14,7 +14,7 @@ use service_kit::{
     query::Params,
     token::Caller,
 };
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::app::State;
 

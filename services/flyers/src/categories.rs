@@ -28,7 +28,7 @@ FROM categories
 ORDER BY id";
 
 /// One category.
-#[derive(Debug, Clone, Serialize, sqlx::FromRow, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, sqlx_macros::FromRow, utoipa::ToSchema)]
 pub(crate) struct Category {
     id: i64,
     name: String,

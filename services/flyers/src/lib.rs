@@ -21,8 +21,8 @@ mod web;
 
 use service_kit::database::{Migrations, Text};
 
-static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+static SQLITE: sqlx::migrate::Migrator = sqlx_macros::migrate!("migrations/sqlite");
+static POSTGRES: sqlx::migrate::Migrator = sqlx_macros::migrate!("migrations/postgres");
 
 /// The schema, in plain SQL.
 pub const MIGRATIONS: Migrations = Migrations {

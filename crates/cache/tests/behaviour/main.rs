@@ -5,6 +5,8 @@
 
 mod keys;
 mod loads;
+#[path = "../consistency/ready.rs"]
+mod ready;
 mod redis_faults;
 mod shared;
 mod times;

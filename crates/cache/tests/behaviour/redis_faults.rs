@@ -6,7 +6,7 @@ use std::time::Instant;
 use speedwell_cache::{Mode, NotTold, WriteError};
 use throwaway::Redis;
 
-use super::{shared::until_ready, *};
+use super::{ready::until_ready, *};
 
 /// What a first miss may cost: the timeout of 50 ms, and what a busy machine adds.
 const FIRST: Duration = Duration::from_millis(300);

@@ -5,7 +5,7 @@ use std::time::Instant;
 use speedwell_cache::{Builder, Mode};
 use throwaway::Redis;
 
-use super::*;
+use super::{ready::until_ready, *};
 
 /// A cache of its own line and memory, which may use both from now on.
 async fn process(server: &Redis, chosen: impl FnOnce(Builder) -> Builder) -> Cache {
@@ -13,15 +13,6 @@ async fn process(server: &Redis, chosen: impl FnOnce(Builder) -> Builder) -> Cac
     let cache = chosen(builder).build().await.unwrap();
     until_ready(&cache).await;
     cache
-}
-
-/// A server that has just started gives no leases for a moment.
-pub(crate) async fn until_ready(cache: &Cache) {
-    let until = Instant::now() + Duration::from_secs(10);
-    while !cache.stats().lease_valid || cache.stats().breaker_open {
-        assert!(Instant::now() < until, "{:?}", cache.stats());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 const MODES: [Mode; 3] = [Mode::Strict, Mode::Bounded, Mode::Ttl];

@@ -10,7 +10,7 @@ use std::{
 
 use speedwell_cache::{
     Builder, Cache, Mode, Mutant, Policy,
-    history::{Report, now},
+    history::{History, Report, now},
     statements::Dialect,
 };
 use throwaway::Redis;
@@ -19,6 +19,7 @@ use tracing::Span;
 use super::{
     harness::{Database, Failed, Plan, Scheme, run},
     listen,
+    ready::until_ready,
 };
 
 /// How a register says what a load reads and a write changes.
@@ -125,28 +126,55 @@ fn plan(seconds: u64) -> Plan {
     Plan::new(seed, Duration::from_secs(seconds))
 }
 
-async fn over_redis(
-    builder: impl Fn(Builder) -> Builder,
-    mode: Mode,
-    plan: &Plan,
-    names_tags: bool,
-) -> Report {
-    let server = Redis::start().unwrap();
-    let database = Arc::new(Database::new(plan.keys, Duration::from_millis(31)));
-    let mut processes = Vec::new();
-    for _ in 0..2 {
-        let made = builder(Cache::builder("test").mode(mode).redis(&server.url()));
-        processes.push(Observed::new(made, &database, names_tags).await);
+/// Two processes over one Redis, and what they have seen so far.
+struct Pair {
+    processes: [Arc<Observed>; 2],
+    _server: Redis,
+    seen: History,
+}
+
+impl Pair {
+    async fn start(
+        builder: impl Fn(Builder) -> Builder,
+        mode: Mode,
+        plan: &Plan,
+        names_tags: bool,
+    ) -> Self {
+        let server = Redis::start().unwrap();
+        let database = Arc::new(Database::new(plan.keys, Duration::from_millis(31)));
+        let process = || {
+            let made = builder(Cache::builder("test").mode(mode).redis(&server.url()));
+            Observed::new(made, &database, names_tags)
+        };
+        let processes = [process().await, process().await];
+        for process in &processes {
+            until_ready(&process.cache).await;
+        }
+        Self {
+            processes,
+            _server: server,
+            seen: History::default(),
+        }
     }
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let report = run(&processes, plan).await.check();
-    println!("{mode:?}: {report}\n{:?}", processes[0].cache.stats());
-    let hits: u64 = processes
-        .iter()
-        .map(|process| process.cache.stats().memory_hits)
-        .sum();
-    assert!(hits > report.reads / 10, "{hits} of {}", report.reads);
-    report
+
+    /// Goes on as planned; reports on all that was seen.
+    async fn go_on(&mut self, plan: &Plan) -> Report {
+        self.seen.append(run(&self.processes, plan).await);
+        let report = self.seen.check();
+        println!("{report}\n{:?}", self.processes[0].cache.stats());
+        let hits: u64 = self
+            .processes
+            .iter()
+            .map(|process| process.cache.stats().memory_hits)
+            .sum();
+        assert!(hits > report.reads / 10, "{hits} of {}", report.reads);
+        report
+    }
+}
+
+async fn over_redis(mode: Mode, plan: &Plan, names_tags: bool) -> Report {
+    let mut pair = Pair::start(|one| one, mode, plan, names_tags).await;
+    pair.go_on(plan).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -163,38 +191,41 @@ async fn one_process_without_redis_is_strict_with_tags_from_statements() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bounded_is_never_stale_with_tags_from_statements() {
-    let report = over_redis(|one| one, Mode::Bounded, &plan(5), false).await;
+    let report = over_redis(Mode::Bounded, &plan(5), false).await;
     assert!(report.is_within(Duration::ZERO), "{report}");
     assert!(report.reads > 5_000 && report.writes > 100, "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strict_holds_with_reads_from_statements_and_writes_that_are_named() {
-    let report = over_redis(|one| one, Mode::Strict, &plan(5), true).await;
+    let report = over_redis(Mode::Strict, &plan(5), true).await;
     assert!(report.is_clean(), "{report}");
     assert!(report.reads > 2_000 && report.writes > 100, "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_strict_write_is_ok_that_was_not_named() {
-    let report = over_redis(|one| one, Mode::Strict, &plan(3), false).await;
+    let report = over_redis(Mode::Strict, &plan(3), false).await;
     assert_eq!(report.writes, 0);
 }
 
-/// Runs until the checker finds something, for a minute at most.
+/// Runs until the checker finds something, for a minute at most: a second at a time, and five of
+/// them over one server.
 async fn is_caught(mutant: Mutant) {
     let started = Instant::now();
-    loop {
-        let report = over_redis(|one| one.mutant(mutant), Mode::Bounded, &plan(5), false).await;
-        if report.stale > 0 {
-            println!("{mutant:?}: caught after {:?}: {report}", started.elapsed());
-            return;
+    while started.elapsed() < Duration::from_secs(60) {
+        let mut plan = plan(1);
+        let wrong = |one: Builder| one.mutant(mutant);
+        let mut pair = Pair::start(wrong, Mode::Bounded, &plan, false).await;
+        for _ in 0..5 {
+            if pair.go_on(&plan).await.stale > 0 {
+                println!("{mutant:?}: caught after {:?}", started.elapsed());
+                return;
+            }
+            plan.seed = plan.seed.wrapping_add(1);
         }
-        assert!(
-            started.elapsed() < Duration::from_secs(60),
-            "{mutant:?} was not caught within a minute"
-        );
     }
+    panic!("{mutant:?} was not caught within a minute");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,6 +5,8 @@
 mod checked;
 #[path = "../consistency/harness.rs"]
 mod harness;
+#[path = "../consistency/ready.rs"]
+mod ready;
 mod sqlite;
 mod strict;
 

@@ -12,7 +12,7 @@ use speedwell_cache::{Builder, Cache, Policy, statements::Dialect};
 use sqlx::{AssertSqlSafe, SqlitePool, sqlite::SqlitePoolOptions};
 use tokio::time::sleep;
 
-use super::listen;
+use super::{listen, ready::until_ready};
 
 const POLICY: Policy = Policy::new(Duration::from_secs(60))
     .jitter(0.0)
@@ -237,7 +237,9 @@ async fn processes_that_have_learned_the_same_share_their_entries_in_redis() {
     let pool = tables().await;
     let one = Shop::over(Cache::builder("test").redis(&server.url()), &pool).await;
     let other = Shop::over(Cache::builder("test").redis(&server.url()), &pool).await;
-    sleep(Duration::from_secs(2)).await;
+    for shop in [&one, &other] {
+        until_ready(&shop.cache).await;
+    }
     one.read("a:1", A).await;
     one.read("a:1", A).await;
     assert_eq!(one.read("a:1", A).await.1, 2);

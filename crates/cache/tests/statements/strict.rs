@@ -1,12 +1,10 @@
 //! Strict mode: what a write changes must be named before it begins.
 
-use std::time::Duration;
-
 use speedwell_cache::{Cache, Mode, WriteError};
-use tokio::time::sleep;
 
 use super::{
     listen,
+    ready::until_ready,
     sqlite::{A, MORE_A, Shop, tables},
 };
 
@@ -20,7 +18,9 @@ async fn strict(server: &throwaway::Redis) -> (Shop, Shop) {
     };
     let one = Shop::over(builder(), &pool).await;
     let other = Shop::over(builder(), &pool).await;
-    sleep(Duration::from_secs(2)).await;
+    for shop in [&one, &other] {
+        until_ready(&shop.cache).await;
+    }
     (one, other)
 }
 

@@ -6,7 +6,8 @@ use axum::{
     routing::get,
 };
 use serde::Serialize;
-use sqlx::{FromRow, SqlitePool};
+use sqlx::SqlitePool;
+use sqlx_macros::FromRow;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 

@@ -6,7 +6,8 @@ use axum::{
     routing::get,
 };
 use serde::Serialize;
-use sqlx::{FromRow, QueryBuilder, Sqlite, SqlitePool};
+use sqlx::{QueryBuilder, Sqlite, SqlitePool};
+use sqlx_macros::FromRow;
 
 use crate::{
     Database,

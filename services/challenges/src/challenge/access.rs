@@ -8,7 +8,7 @@ use service_kit::{
     problem::Problem,
     uuid::Uuid,
 };
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use super::record::{COLUMNS, ChallengeRow, share, unknown};
 use crate::{caller::Caller, day::AskedZone, membership::MemberStats};

@@ -5,7 +5,7 @@ use service_kit::{
     database::{Database, query},
     uuid::Uuid,
 };
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 /// One habit of one member on the day.
 #[derive(Debug, FromRow)]

@@ -10,7 +10,7 @@ use service_kit::{
     query::Params,
     uuid::Uuid,
 };
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use super::record::{COLUMNS, ChallengeBase, ChallengeRow, STATUSES, has_status};
 use crate::{

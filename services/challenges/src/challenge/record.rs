@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use service_kit::{problem::Problem, uuid::Uuid};
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 /// What a challenge may be.
 pub(crate) const STATUSES: [&str; 5] = ["pending", "active", "completed", "failed", "archived"];

@@ -14,7 +14,7 @@ use service_kit::{
     text,
     uuid::Uuid,
 };
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use super::{
     record::{Checkin, LONGEST_CAPTION},

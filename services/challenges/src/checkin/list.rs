@@ -9,7 +9,7 @@ use service_kit::{
     query::Params,
     uuid::Uuid,
 };
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use super::record::{COLUMNS, Checkin};
 use crate::{

@@ -10,7 +10,7 @@ use service_kit::{
     problem::{Fields, Problem},
     uuid::Uuid,
 };
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use super::record::{COLUMNS, Checkin, LONGEST_CAPTION, unknown};
 use crate::{app::State, caller::Caller, day::AskedZone, path::PathId};

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use service_kit::{problem::Problem, uuid::Uuid};
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 pub(super) const LONGEST_CAPTION: usize = 500;
 

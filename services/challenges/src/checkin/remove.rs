@@ -13,7 +13,7 @@ use service_kit::{
     text,
     uuid::Uuid,
 };
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use super::{
     create::bind_streak,

@@ -5,7 +5,7 @@
 //! changed is remembered, so that deleting the check-ins of that day takes it back exactly.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::day::{Zone, after, before};
 

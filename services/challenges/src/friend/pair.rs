@@ -7,7 +7,7 @@ use service_kit::{
     text,
     uuid::Uuid,
 };
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 /// A friendship.
 #[derive(Debug, Clone, FromRow, Serialize, utoipa::ToSchema)]

@@ -4,7 +4,7 @@ use axum::{Json, extract::State as FromState};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use service_kit::{database::query, problem::Problem, uuid::Uuid};
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::{app::State, caller::Caller};
 

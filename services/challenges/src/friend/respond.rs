@@ -12,7 +12,7 @@ use service_kit::{
     uuid::Uuid,
 };
 use speedwell_cache::Write;
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use super::pair::Friendship;
 use crate::{

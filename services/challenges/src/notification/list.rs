@@ -7,7 +7,7 @@ use service_kit::{
     problem::{Fields, Problem},
     query::Params,
 };
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use super::record::{COLUMNS, Notification, NotificationRow};
 use crate::{

@@ -7,7 +7,7 @@ use service_kit::{
     database::{Transaction, Value, insert_rows},
     uuid::Uuid,
 };
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 /// What it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

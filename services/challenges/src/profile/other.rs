@@ -7,7 +7,7 @@ use service_kit::{
     problem::Problem,
     uuid::Uuid,
 };
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use super::record::{COLUMNS, OtherProfile, Profile};
 use crate::{

@@ -11,7 +11,7 @@ use service_kit::{
     text,
     uuid::Uuid,
 };
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use super::searched;
 use crate::{app::State, caller::Caller, wording::check_query};

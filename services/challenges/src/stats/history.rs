@@ -12,7 +12,7 @@ use service_kit::{
     query::Params,
     uuid::Uuid,
 };
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::{
     app::State,

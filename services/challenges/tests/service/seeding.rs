@@ -289,7 +289,7 @@ fn ids_rise_with_time() {
 }
 
 /// What is kept of the check-ins of a member, or of a user in all challenges.
-#[derive(Debug, Default, PartialEq, sqlx::FromRow)]
+#[derive(Debug, Default, PartialEq, sqlx_macros::FromRow)]
 struct Kept {
     check_ins: i64,
     points: i64,

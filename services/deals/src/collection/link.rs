@@ -14,7 +14,7 @@ use service_kit::{
     problem::{Fields, Problem},
     token::Caller,
 };
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use super::{
     edit::{not_own, own_row},

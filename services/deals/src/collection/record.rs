@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use service_kit::problem::Problem;
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::{app::State, listing::ListingSummary};
 

@@ -20,7 +20,7 @@ use service_kit::{
     query::Params,
     token::Caller,
 };
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use super::record::{
     COLUMNS, CollectionRead, CollectionRow, ITEM, ItemPage, ItemRead, ItemRow,

@@ -73,7 +73,7 @@ SELECT (SELECT id FROM cpu WHERE id = $1) AS cpu_id,
        (SELECT id FROM storage_profile WHERE id = $7) AS primary_storage_profile_id,
        (SELECT id FROM storage_profile WHERE id = $8) AS secondary_storage_profile_id";
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct PointedAt {
     cpu_id: Option<i64>,
     cpu_mark_multi: Option<i64>,

@@ -9,7 +9,7 @@ use service_kit::{
     database::{Database, Text, query},
     text,
 };
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use super::summary::JOINS;
 

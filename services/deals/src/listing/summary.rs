@@ -1,7 +1,7 @@
 //! What a collection or a link shows of a listing.
 
 use serde::{Deserialize, Serialize};
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 /// The columns of a [`SummaryRow`]; `l` is the listing, the rest as [`JOINS`] names it.
 pub(crate) const SUMMARY: &str = "l.id, l.title, l.listing_url, l.price_usd, l.adjusted_price_usd, \

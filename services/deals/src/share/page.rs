@@ -17,7 +17,7 @@ use service_kit::{
     page::Link as Url,
     problem::Problem,
 };
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use super::{crawler::is_crawler, html};
 use crate::{

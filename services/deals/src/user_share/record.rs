@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use service_kit::{clock::now, problem::Problem};
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::listing::{ListingSummary, SummaryRow};
 

@@ -45,7 +45,7 @@ WHERE c.flyer_id = ANY($1)",
 };
 
 /// A flyer with its creator, as read.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, sqlx_macros::FromRow)]
 pub(crate) struct CardRow {
     pub(crate) id: i64,
     pub(crate) title: String,
@@ -141,7 +141,7 @@ struct Shown {
 }
 
 /// A picture, as read.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, sqlx_macros::FromRow)]
 struct ImageRow {
     flyer_id: i64,
     id: i64,

@@ -57,7 +57,7 @@ struct Editable {
     version: i64,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct DetailRow {
     #[sqlx(flatten)]
     card: CardRow,

@@ -100,7 +100,7 @@ WHERE i.id = wanted.id",
 };
 
 /// A flyer as it is.
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct Row {
     creator_id: i64,
     title: String,

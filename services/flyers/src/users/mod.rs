@@ -42,7 +42,7 @@ JOIN profiles AS p ON p.user_id = u.id
 WHERE u.id = $1";
 
 /// A user as others see them.
-#[derive(Serialize, sqlx::FromRow, utoipa::ToSchema)]
+#[derive(Serialize, sqlx_macros::FromRow, utoipa::ToSchema)]
 pub(crate) struct User {
     id: i64,
     username: String,

@@ -61,7 +61,7 @@ pub(crate) struct Own {
     category_tags: Vec<String>,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct OwnRow {
     id: i64,
     title: String,

@@ -21,7 +21,7 @@ SET allow_email_contact = $2,
 WHERE user_id = $1";
 
 /// What a user allows others.
-#[derive(Serialize, sqlx::FromRow, utoipa::ToSchema)]
+#[derive(Serialize, sqlx_macros::FromRow, utoipa::ToSchema)]
 pub(crate) struct Privacy {
     /// Whether others may write to the user by e-mail.
     allow_email_contact: bool,

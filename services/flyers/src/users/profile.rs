@@ -78,7 +78,7 @@ struct Published {
     created_at: DateTime<Utc>,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct ProfileRow {
     id: i64,
     username: String,
@@ -88,7 +88,7 @@ struct ProfileRow {
     flyer_count: i64,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct PublishedRow {
     id: i64,
     title: String,

@@ -366,7 +366,7 @@ mod tests {
 
     #[tokio::test]
     async fn processes_that_migrate_together_do_not_wait_for_each_other_forever() {
-        static FIRST: sqlx::migrate::Migrator = sqlx::migrate!("tests/migrations");
+        static FIRST: sqlx::migrate::Migrator = sqlx_macros::migrate!("tests/migrations");
         let migrations = Migrations {
             sqlite: &FIRST,
             postgres: &FIRST,

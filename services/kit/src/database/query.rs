@@ -257,7 +257,7 @@ impl From<Vec<Uuid>> for Value {
     }
 }
 
-/// What a row can become, from either database. `#[derive(sqlx::FromRow)]` and tuples do.
+/// What a row can become, from either database. `#[derive(sqlx_macros::FromRow)]` and tuples do.
 pub trait Record:
     for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
 {
