@@ -79,7 +79,7 @@ fn sort(members: &mut [Ranked], by: &str) {
     match by {
         "streak" => members.sort_by_key(|member| Reverse(member.streak)),
         "completion_rate" => {
-            members.sort_by(|one, other| other.completion.total_cmp(&one.completion))
+            members.sort_by(|one, other| other.completion.total_cmp(&one.completion));
         }
         _ => return,
     }

@@ -31,6 +31,10 @@ fn seen(service: &Running, number: u8) -> [Value; 2] {
     ["/users/me/", "/challenges/"].map(|path| service.get_by(number, path).expect(200))
 }
 
+/// What happens, and whether the first and the second user see their profile and their challenges
+/// change.
+type Change<'c> = (&'c str, Box<dyn FnMut(&Running) + 'c>, [[bool; 2]; 2]);
+
 #[test]
 fn seed_003_every_change_is_seen_by_all_whom_it_concerns_at_once() {
     let service = Running::new();
@@ -41,7 +45,7 @@ fn seed_003_every_change_is_seen_by_all_whom_it_concerns_at_once() {
     let friend = json!({ "addressee_id": user(2) });
     let asked = service.post_by(1, "/friends/request/", &friend).expect(201);
     let respond = format!("/friends/requests/{}/respond/", text(&asked["id"]));
-    let mut changes: Vec<(&str, Box<dyn FnMut(&Running)>, [[bool; 2]; 2])> = vec![
+    let mut changes: Vec<Change<'_>> = vec![
         (
             "profile",
             Box::new(|service| {

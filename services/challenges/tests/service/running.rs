@@ -119,7 +119,7 @@ impl Running {
                 .bind(&email)
                 .bind(name)
                 .bind(
-                    format!(" {} {}", name, email)
+                    format!(" {name} {email}")
                         .to_lowercase()
                         .replace(['@', '.', '-'], " "),
                 )

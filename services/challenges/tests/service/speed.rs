@@ -29,25 +29,20 @@ fn health_answers_within_10_ms_while_the_heaviest_routes_run() {
         b"\r\n--edge--\r\n",
     ]
     .concat();
+    let read = |number: u8, path: String| {
+        service.get_by(number, &path).expect(200);
+    };
     let heavy: [&(dyn Fn() + Sync); 4] = [
-        &|| drop(service.post("/api/v1/auth/login/", &body).expect(200)),
         &|| {
-            drop(
-                service
-                    .get_by(2, &format!("/checkins/challenges/{id}/today/"))
-                    .expect(200),
-            )
+            service.post("/api/v1/auth/login/", &body).expect(200);
         },
+        &|| read(2, format!("/checkins/challenges/{id}/today/")),
+        &|| read(3, format!("/stats/leaderboard/{id}/")),
         &|| {
-            drop(
-                service
-                    .get_by(3, &format!("/stats/leaderboard/{id}/"))
-                    .expect(200),
-            )
-        },
-        &|| {
-            let path = "/api/v1/media/upload/?type=photo";
-            let kind = "multipart/form-data; boundary=edge";
+            let (path, kind) = (
+                "/api/v1/media/upload/?type=photo",
+                "multipart/form-data; boundary=edge",
+            );
             service
                 .send_as("POST", path, Some(&service.token(4)), kind, &form)
                 .expect(200);
