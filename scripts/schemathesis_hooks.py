@@ -25,6 +25,37 @@ def known_tokens():
 TOKENS = known_tokens()
 
 
+def known_uuids():
+    """Ids of 36 characters of the first users, by what they are ids of."""
+    known = {}
+    with open(os.environ["USERS"], encoding="utf-8") as users:
+        for row in list(csv.DictReader(users))[:5]:
+            for name, value in row.items():
+                if len(value) == 36 and value.count("-") == 4:
+                    known.setdefault(name, []).append(value)
+    return known
+
+
+UUIDS = known_uuids()
+# What the parameters of challenges are ids of; `id` is of any of these.
+OF_UUIDS = {
+    "challenge_id": ["challenge_id"],
+    "habit_id": ["habit_id"],
+    "habit_ids": ["habit_id"],
+    "addressee_id": ["stranger_id"],
+    "user_id": ["friend_id", "stranger_id"],
+    "target_user_ids": ["comember_id"],
+    "notification_ids": ["notification_id"],
+    "id": ["challenge_id", "own_challenge_id", "checkin_id", "friend_id", "comember_id", "notification_id"],
+}
+
+
+def choose_uuid(name):
+    """An id of something that is there, if the service has such."""
+    found = [value for column in OF_UUIDS.get(name, []) for value in UUIDS.get(column, [])]
+    return random.choice(found) if found else None
+
+
 def choose(name, value):
     """The value, or one in two times one that means something."""
     if isinstance(value, float) and value.is_integer():
@@ -32,6 +63,10 @@ def choose(name, value):
         return int(value)
     if random.random() < 0.5:
         return value
+    if isinstance(value, str) and (found := choose_uuid(name)):
+        return found
+    if isinstance(value, list) and name in OF_UUIDS and (found := choose_uuid(name)):
+        return [found]
     if name in NAMES_OF_IDS and isinstance(value, int):
         return random.choice(IDS)
     if name == "token" and isinstance(value, str) and TOKENS:
