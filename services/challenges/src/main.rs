@@ -128,12 +128,15 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     let storage = storage_from_env(variable)?;
     recover(&database, &storage).await?;
     let cache = cache::open(config, cache_version(&config.database)).await?;
+    let last = cache.clone();
     let state = State::new(config, database.clone(), cache, storage.clone(), variable)?;
     warn(config);
     let housekeeping = tokio::spawn(look_at_trash_forever(database.clone(), storage));
     let app = app::build(config, &state);
     tracing::info!(address = %config.listen, database = %config.database, "listening");
-    server::serve(listener, app, database, stop).await?;
+    // Who writes elsewhere need not wait for this process.
+    let last = async move { last.close().await };
+    server::serve_then(listener, app, database, stop, last).await?;
     housekeeping.abort();
     Ok(())
 }

@@ -118,7 +118,7 @@ async fn serve(config: &Config, alerts: Alerts) -> anyhow::Result<()> {
         Database::open_planned(&config.database, config.connections, config.planning).await?;
     database.migrate(MIGRATIONS).await?;
     let cache = cache::open(config, cache_version(&config.database)).await?;
-    let state = State::new(config, database.clone(), cache, |name| {
+    let state = State::new(config, database.clone(), cache.clone(), |name| {
         std::env::var(name).ok()
     })?;
     warn(config);
@@ -132,7 +132,12 @@ async fn serve(config: &Config, alerts: Alerts) -> anyhow::Result<()> {
         }
     });
     tracing::info!(address = %config.listen, database = %config.database, "listening");
-    server::serve_then(listener, app, database, stop, storing.end()).await?;
+    // Who writes elsewhere need not wait for this process.
+    let last = async {
+        storing.end().await;
+        cache.close().await;
+    };
+    server::serve_then(listener, app, database, stop, last).await?;
     telling.abort();
     Ok(())
 }

@@ -9,7 +9,7 @@
 use std::{
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -29,6 +29,8 @@ pub(crate) struct Lease {
     anchor: Instant,
     /// In ns after the anchor; 0: none.
     until: AtomicU64,
+    /// Given up for good.
+    ended: AtomicBool,
     sent: Mutex<Vec<(u64, Instant)>>,
 }
 
@@ -37,13 +39,23 @@ impl Lease {
         Self {
             anchor: Instant::now(),
             until: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
             sent: Mutex::default(),
         }
     }
 
     pub(crate) fn is_valid(&self, now: Instant) -> bool {
         let now = now.saturating_duration_since(self.anchor).as_nanos() as u64;
-        now < self.until.load(Ordering::Acquire)
+        now < self.until.load(Ordering::Acquire) && !self.has_ended()
+    }
+
+    /// Gives it up for good, whatever heartbeat comes back later.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
     }
 
     /// To be called before the heartbeat is sent.
@@ -90,6 +102,17 @@ mod tests {
         lease.returned(1);
         assert!(lease.is_valid(before + LEASE - Duration::from_millis(1)));
         assert!(!lease.is_valid(after + LEASE));
+    }
+
+    #[test]
+    fn a_lease_that_was_given_up_never_comes_back() {
+        let lease = Lease::new();
+        lease.sends(1);
+        lease.end();
+        lease.returned(1);
+        lease.sends(2);
+        lease.returned(2);
+        assert!(!lease.is_valid(Instant::now()));
     }
 
     #[test]

@@ -238,6 +238,9 @@ impl Line {
 
     /// A sign of life; closes the breaker if it comes through.
     async fn beat(&self) -> Result<(), Unavailable> {
+        if self.lease.has_ended() {
+            return Err(Unavailable);
+        }
         let live = self.live()?;
         let number = random();
         let mut beat = self.scripts.beat.prepare_invoke();
@@ -254,6 +257,20 @@ impl Line {
             event::breaker(&self.base, false);
         }
         Ok(())
+    }
+
+    /// Answers nobody from memory any more, and says so: who writes need not wait for this process.
+    pub(crate) async fn leave(&self) {
+        self.lease.end();
+        // If it does not arrive, they wait until the lease is over.
+        let _left: Result<i64, _> = self
+            .ask(async |mut live: Live| {
+                let mut strike_off = redis::cmd("HDEL");
+                strike_off.arg(name(&live, b"n", b""));
+                strike_off.arg(format!("p:{}", self.process));
+                strike_off.query_async(&mut live.connection).await
+            })
+            .await;
     }
 
     /// Waits until nobody answers from memory, if Redis is gone for all.

@@ -257,3 +257,29 @@ async fn who_waits_until_it_is_ready_keeps_what_is_loaded_first() {
     let cache = Cache::builder("test").redis(&gone).build().await.unwrap();
     assert!(!cache.ready(Duration::from_millis(50)).await);
 }
+
+/// A service that is started anew, as each night.
+#[tokio::test]
+async fn who_writes_does_not_wait_for_a_process_that_has_ended_in_order() {
+    let server = throwaway::Redis::start().unwrap();
+    let shared = || Cache::builder("test").redis(&server.url()).build();
+    let gone = shared().await.unwrap();
+    assert!(gone.ready(Duration::from_secs(5)).await);
+    let loads = Loads::default();
+    loads.read_tagged(&gone, "k", &PLAIN, ["t"]).await;
+    gone.close().await;
+    assert!(!gone.stats().lease_valid);
+    // It reads on, past its memory.
+    let before = loads.count();
+    loads.read_tagged(&gone, "other", &PLAIN, ["t"]).await;
+    loads.read_tagged(&gone, "other", &PLAIN, ["t"]).await;
+    assert!(loads.count() > before);
+    drop(gone);
+    let next = shared().await.unwrap();
+    assert!(next.ready(Duration::from_secs(5)).await);
+    let started = std::time::Instant::now();
+    let write = next.write(["t"], |_| async { Ok::<_, Infallible>(()) });
+    write.await.unwrap();
+    let took = started.elapsed();
+    assert!(took < Duration::from_millis(300), "{took:?}");
+}
