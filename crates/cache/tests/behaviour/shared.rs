@@ -261,7 +261,7 @@ async fn who_waits_until_it_is_ready_keeps_what_is_loaded_first() {
 /// A service that is started anew, as each night.
 #[tokio::test]
 async fn who_writes_does_not_wait_for_a_process_that_has_ended_in_order() {
-    let server = throwaway::Redis::start().unwrap();
+    let server = Redis::start().unwrap();
     let shared = || Cache::builder("test").redis(&server.url()).build();
     let gone = shared().await.unwrap();
     assert!(gone.ready(Duration::from_secs(5)).await);
@@ -277,7 +277,7 @@ async fn who_writes_does_not_wait_for_a_process_that_has_ended_in_order() {
     drop(gone);
     let next = shared().await.unwrap();
     assert!(next.ready(Duration::from_secs(5)).await);
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let write = next.write(["t"], |_| async { Ok::<_, Infallible>(()) });
     write.await.unwrap();
     let took = started.elapsed();
