@@ -5,8 +5,8 @@
 //! | users | check-ins | notifications | friendships | memberships |
 //! |---|---|---|---|---|
 //! | up to 1000 | 200 each | 25 each | 13 each | 9.5 each |
-//! | 10 000 | 500 000 | 100 000 | 60 000 | 45 000 |
-//! | 100 000 | 1 000 000 | 250 000 | 300 000 | 240 000 |
+//! | 10 000 | 250 000 | 60 000 | 50 000 | 45 000 |
+//! | 100 000 | 400 000 | 150 000 | 150 000 | 150 000 |
 //!
 //! In between it is on a straight line, above as many each as at 100 000. Challenges have 4 to 50
 //! members.
@@ -35,7 +35,6 @@ mod listed;
 mod member;
 mod notices;
 mod person;
-
 mod streak;
 mod words;
 mod world;
