@@ -1,0 +1,157 @@
+//! The proof: every statement executed with all its values before and after, and what each index
+//! buys and costs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use super::{
+    choice::{choose, is_worse},
+    error::AdviceError,
+    ground::{Ground, WritePrice},
+    trial::{Cost, Set, Trials},
+};
+
+/// Times that an index is refused and the choice made again.
+const MOST_ROUNDS: usize = 8;
+/// All the values that a statement has.
+const ALL: usize = usize::MAX;
+
+/// A proved choice.
+pub(crate) struct Proved {
+    pub(crate) chosen: Set,
+    /// Of each statement without and with the indexes.
+    pub(crate) before: Vec<Cost>,
+    pub(crate) after: Vec<Cost>,
+    /// Of each chosen index the statements that are dearer without it alone, and their cost then.
+    pub(crate) without: BTreeMap<usize, BTreeMap<usize, Cost>>,
+    /// Of each chosen index the price of writing to its table with all indexes and without it.
+    pub(crate) prices: BTreeMap<usize, (WritePrice, WritePrice)>,
+    /// Indexes that were refused because a statement got worse.
+    pub(crate) refused: BTreeSet<usize>,
+    pub(crate) choosing: Duration,
+}
+
+/// Chooses, executes everything, and refuses what makes a statement worse.
+pub(crate) async fn prove<G: Ground>(trials: &mut Trials<G>) -> Result<Proved, AdviceError> {
+    let begun = Instant::now();
+    let all: Vec<usize> = (0..trials.statements.len()).collect();
+    let mut refused = BTreeSet::new();
+    let (mut chosen, mut after);
+    let before = trials.costs(&all, &Set::new(), ALL).await?;
+    let mut round = 0;
+    loop {
+        chosen = choose(trials, &refused).await?;
+        after = trials.costs(&all, &chosen, ALL).await?;
+        let worse = all.iter().copied().find(|statement| {
+            let writes = trials.statements[*statement].facts.write.is_some();
+            !writes && is_worse(before[*statement].pages(), after[*statement].pages())
+        });
+        let Some(worse) = worse else { break };
+        round += 1;
+        match guilty(trials, worse, &chosen).await? {
+            Some(index) if round < MOST_ROUNDS => {
+                refused.insert(index);
+            }
+            // Nobody alone is guilty: without advice nothing gets worse.
+            _ => {
+                chosen = Set::new();
+                after = before.clone();
+                break;
+            }
+        }
+    }
+    let choosing = begun.elapsed();
+    let mut without = BTreeMap::new();
+    for index in &chosen {
+        without.insert(*index, dearer(trials, *index, &chosen, &after).await?);
+    }
+    let prices = prices(trials, &chosen).await?;
+    Ok(Proved {
+        chosen,
+        before,
+        after,
+        without,
+        prices,
+        refused,
+        choosing,
+    })
+}
+
+/// The index without which the statement is cheapest.
+async fn guilty<G: Ground>(
+    trials: &mut Trials<G>,
+    statement: usize,
+    chosen: &Set,
+) -> Result<Option<usize>, AdviceError> {
+    let mut best: Option<(f64, usize)> = None;
+    for index in chosen {
+        let mut others = chosen.clone();
+        others.remove(index);
+        let cost = trials.costs(&[statement], &others, ALL).await?;
+        let pages = cost.first().map_or(f64::MAX, Cost::pages);
+        if best.is_none_or(|(least, _)| pages < least) {
+            best = Some((pages, *index));
+        }
+    }
+    Ok(best.map(|(_, index)| index))
+}
+
+/// The statements that are dearer without this index alone.
+async fn dearer<G: Ground>(
+    trials: &mut Trials<G>,
+    index: usize,
+    chosen: &Set,
+    after: &[Cost],
+) -> Result<BTreeMap<usize, Cost>, AdviceError> {
+    let mut others = chosen.clone();
+    others.remove(&index);
+    let concerned = trials.concerned(&trials.built[index].candidate.table.clone());
+    let costs = trials.costs(&concerned, &others, ALL).await?;
+    let pairs = concerned.into_iter().zip(costs);
+    Ok(pairs
+        .filter(|(statement, cost)| cost.pages() > after[*statement].pages() + 0.5)
+        .collect())
+}
+
+/// What writing to the tables of the chosen indexes costs, with all and without each.
+async fn prices<G: Ground>(
+    trials: &mut Trials<G>,
+    chosen: &Set,
+) -> Result<BTreeMap<usize, (WritePrice, WritePrice)>, AdviceError> {
+    let mut with: BTreeMap<String, Option<WritePrice>> = BTreeMap::new();
+    let mut prices = BTreeMap::new();
+    for index in chosen {
+        let table = trials.built[*index].candidate.table.clone();
+        if !with.contains_key(&table) {
+            let price = price(trials, &table, chosen).await?;
+            with.insert(table.clone(), price);
+        }
+        let mut others = chosen.clone();
+        others.remove(index);
+        let less = price(trials, &table, &others).await?;
+        if let (Some(Some(all)), Some(less)) = (with.get(&table), less) {
+            prices.insert(*index, (*all, less));
+        }
+    }
+    Ok(prices)
+}
+
+async fn price<G: Ground>(
+    trials: &mut Trials<G>,
+    table: &str,
+    set: &Set,
+) -> Result<Option<WritePrice>, AdviceError> {
+    let hidden: Vec<String> = trials
+        .built
+        .iter()
+        .enumerate()
+        .filter(|(at, built)| built.candidate.table == table && !set.contains(at))
+        .map(|(_, built)| built.candidate.name())
+        .collect();
+    trials.ground.enter_for_writing(&hidden).await?;
+    let price = trials.ground.write(table).await?;
+    trials.ground.leave().await?;
+    Ok(price)
+}
