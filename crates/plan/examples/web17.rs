@@ -276,7 +276,13 @@ async fn measure(
 }
 
 async fn explain(database: &mut PgConnection, text: &str) -> Value {
-    let question = format!("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {text}");
+    // Without timing the time of foreign keys is not told.
+    let timing = if text.starts_with("DELETE") {
+        "ON"
+    } else {
+        "OFF"
+    };
+    let question = format!("EXPLAIN (ANALYZE, BUFFERS, TIMING {timing}, FORMAT JSON) {text}");
     let mut transaction = database.begin().await.expect("a transaction");
     let row = transaction
         .fetch_one(sqlx::query(AssertSqlSafe(question)).persistent(false))

@@ -12,10 +12,16 @@ use super::{
 pub(crate) const VALUES: usize = 3;
 /// Pages below which a saving is not worth speaking of.
 const FLOOR: f64 = 8.0;
-/// An index must halve the cost of one statement at least a third of the way.
-const LEAST_GAIN: f64 = 0.33;
+/// An index must make one statement one and a half times as cheap, or several by as much together:
+/// `log2(1.5)`.
+const LEAST_GAIN: f64 = 0.585;
+/// One that saves less than this beside the others goes again. It is below the gain that an
+/// addition must have, so that nothing is put in and taken out in turn.
+const LEAST_LOSS: f64 = 0.5;
 /// An exchange must be worth this much, so that it cannot go round in circles.
 const LEAST_EXCHANGE: f64 = 0.15;
+/// Each pass makes the workload cheaper by the difference of the two at least; two are usual.
+const MOST_PASSES: usize = 6;
 /// What an index costs that is as large as its table.
 const PRICE_OF_SIZE: f64 = 0.3;
 /// What an index costs besides: its upkeep at every write.
@@ -27,19 +33,28 @@ pub(crate) const MARGIN_PAGES: f64 = 16.0;
 /// Bits by which a statement that got worse weighs against a set.
 const PENALTY: f64 = 8.0;
 
-/// Chooses greedily; `banned` are left out.
+/// Chooses greedily; `banned` are left out. What comes out would be chosen again: nothing that is
+/// left gains enough beside it, so that whoever builds it and asks again is advised nothing.
 pub(crate) async fn choose<G: Ground>(
     trials: &mut Trials<G>,
     banned: &BTreeSet<usize>,
 ) -> Result<Set, AdviceError> {
     let mut chosen = Set::new();
-    let free = (0..trials.built.len()).filter(|index| !banned.contains(index));
-    let mut promising = Promising::new(free);
-    while let Some(best) = promising.best(trials, &chosen).await? {
-        chosen.insert(best);
+    let mut useful = Set::new();
+    for _ in 0..MOST_PASSES {
+        let before = chosen.clone();
+        let is_free = |index: &usize| !banned.contains(index) && !before.contains(index);
+        let mut promising = Promising::new((0..trials.built.len()).filter(is_free));
+        while let Some(best) = promising.best(trials, &chosen).await? {
+            chosen.insert(best);
+        }
+        if chosen == before {
+            break;
+        }
+        useful.extend(promising.useful());
+        exchange(trials, &mut chosen, &useful).await?;
+        prune(trials, &mut chosen).await?;
     }
-    exchange(trials, &mut chosen, &promising.useful(banned)).await?;
-    prune(trials, &mut chosen).await?;
     Ok(chosen)
 }
 
@@ -115,10 +130,10 @@ impl Promising {
     }
 
     /// Those that would be chosen if there were no others.
-    fn useful(&self, banned: &BTreeSet<usize>) -> Set {
+    fn useful(&self) -> Set {
         let pairs = self.alone.iter();
         pairs
-            .filter(|(index, gain)| **gain >= LEAST_GAIN && !banned.contains(index))
+            .filter(|(_, gain)| **gain >= LEAST_GAIN)
             .map(|(index, _)| *index)
             .collect()
     }
@@ -156,18 +171,24 @@ async fn exchange<G: Ground>(
     Ok(())
 }
 
-/// Takes out what others have made needless. The threshold is below that of an addition, so that
-/// what is taken out would not be put in again.
+/// Takes out what others have made needless, the most needless first.
 async fn prune<G: Ground>(trials: &mut Trials<G>, chosen: &mut Set) -> Result<(), AdviceError> {
-    for index in chosen.clone() {
-        let mut without = chosen.clone();
-        without.remove(&index);
-        let loss = difference(trials, &without, chosen, index).await?;
-        if rounded(loss - price(trials, index)) < LEAST_GAIN / 2.0 {
-            chosen.remove(&index);
+    loop {
+        let mut least: Option<(f64, usize)> = None;
+        for &index in chosen.iter() {
+            let mut without = chosen.clone();
+            without.remove(&index);
+            let loss = difference(trials, &without, chosen, index).await?;
+            let net = rounded(loss - price(trials, index));
+            if net < LEAST_LOSS && least.is_none_or(|(known, _)| net < known) {
+                least = Some((net, index));
+            }
         }
+        match least {
+            Some((_, index)) => chosen.remove(&index),
+            None => return Ok(()),
+        };
     }
-    Ok(())
 }
 
 /// Bits that the workload gains from the first set to the second, which differ in the indexes of

@@ -276,25 +276,25 @@ impl Searching<'_> {
             .iter()
             .map(|name| Key::column(name))
             .collect();
-        if !first.is_empty() {
-            self.add(first.clone(), condition);
-        }
-        let tail = |names: &[(String, bool)]| -> Vec<Key> {
-            let own = names.iter().filter(|(name, _)| !set.contains(name));
-            own.map(|(name, down)| Key::sorted(name, *down)).collect()
-        };
-        let order = tail(order);
+        let mut further: Vec<Vec<Key>> = Vec::new();
+        let own = order.iter().filter(|(name, _)| !set.contains(name));
+        let order: Vec<Key> = own.map(|(name, down)| Key::sorted(name, *down)).collect();
         if !order.is_empty() {
-            let mut keys = first.clone();
-            keys.extend(order);
-            self.add(keys, condition);
+            further.push(order);
         }
-        for range in self.search.ranges.clone() {
-            if !set.contains(&range) {
-                let mut keys = first.clone();
-                keys.push(Key::column(&range));
-                self.add(keys, condition);
-            }
+        let ranges = self
+            .search
+            .ranges
+            .iter()
+            .filter(|range| !set.contains(*range));
+        further.extend(ranges.map(|range| vec![Key::column(range)]));
+        if further.is_empty() && !first.is_empty() {
+            // Any of the others would serve as well, and more.
+            further.push(Vec::new());
+        }
+        for keys in further {
+            let keys: Vec<Key> = first.iter().cloned().chain(keys).collect();
+            self.add(keys, condition);
         }
     }
 

@@ -13,6 +13,7 @@ mod outcome;
 mod postgres;
 mod prove;
 mod sample;
+mod sqlite;
 mod trial;
 mod walk;
 
@@ -46,8 +47,9 @@ pub struct Asked {
 }
 
 /// Advises indexes for the workload on the database at `url`, which is only read. Indexes are
-/// built and statements executed on a scratch copy: a database of its own on the server of
-/// `scratch`, by default the audited one's server, that is dropped on every path.
+/// built and statements executed on a scratch copy, which is removed on every path: of a SQLite
+/// file another file, of a PostgreSQL database another one on the server of `scratch`, by default
+/// the audited one's server.
 ///
 /// # Errors
 /// When the database cannot be read or the copy cannot be made. A statement that cannot be
@@ -66,28 +68,30 @@ pub async fn advise(
         .iter()
         .map(|asked| facts(&asked.sql, dialect, &schema).map_err(|error| error.to_string()))
         .collect();
+    let work = |samples, trigrams| Work {
+        dialect,
+        schema: &schema,
+        samples,
+        trigrams,
+        workload,
+        read: &read,
+    };
     let (mut advice, copied) = match dialect {
         Dialect::Postgres => {
             let mut ground = postgres::open(url, scratch.unwrap_or(url)).await?;
             let copied = begun.elapsed();
-            let samples = ground.samples(&schema).await?;
-            let trigrams = ground.has_trigrams().await;
-            let tried = Work {
-                dialect,
-                schema: &schema,
-                samples,
-                trigrams,
-                workload,
-                read,
-            };
-            let (result, ground) = tried.solve(ground).await;
+            let work = work(ground.samples(&schema).await?, ground.has_trigrams().await);
+            let (result, ground) = work.solve(ground).await;
             ground.remove().await?;
             (result?, copied)
         }
         _ => {
-            return Err(AdviceError::Unreadable(
-                "SQLite is not tried yet".to_owned(),
-            ));
+            let mut ground = sqlite::open(url).await?;
+            let copied = begun.elapsed();
+            let work = work(ground.samples(&schema).await?, false);
+            let (result, ground) = work.solve(ground).await;
+            ground.remove().await?;
+            (result?, copied)
         }
     };
     advice.needless = hygiene::needless(&schema);
@@ -103,7 +107,7 @@ struct Work<'a> {
     samples: Samples,
     trigrams: bool,
     workload: &'a [Asked],
-    read: Vec<Result<Facts, String>>,
+    read: &'a [Result<Facts, String>],
 }
 
 impl Work<'_> {
@@ -135,7 +139,7 @@ impl Work<'_> {
         let proved = prove::prove(&mut trials).await;
         let result = proved.map(|proved| {
             let mut advice =
-                outcome::advice(&proved, &trials, self.dialect, self.workload, &self.read);
+                outcome::advice(&proved, &trials, self.dialect, self.workload, self.read);
             advice.times.build = building;
             advice.times.choose = proved.choosing;
             advice

@@ -22,6 +22,9 @@ const IMPROVED: f64 = 0.9;
 /// Advice for a workload.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Advice {
+    /// Which database it is for.
+    #[serde(skip)]
+    pub dialect: Dialect,
     /// Of each statement, in the order in which they were asked.
     pub statements: Vec<Judged>,
     /// The indexes to build, sorted by table and columns.
@@ -168,6 +171,7 @@ pub(crate) fn advice<G>(
     }
     let indexes = proved.chosen.iter();
     Advice {
+        dialect,
         statements,
         indexes: indexes
             .map(|index| advised(*index, proved, trials, dialect, &names))

@@ -1,12 +1,20 @@
 //! The schema and rows of a database, copied into another.
 
-use futures_util::StreamExt as _;
-use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Row as _};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::advice::error::AdviceError;
+use futures_util::StreamExt as _;
+use sqlx::{
+    AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _,
+    postgres::PgConnectOptions,
+};
+
+use crate::{advice::error::AdviceError, postgres::connect};
 
 /// Rows of one table that are copied; of a larger one a sample.
 const MOST_ROWS: f64 = 2_000_000.0;
+
+/// Tables that are copied at a time: one for each core of a small machine.
+const COPIERS: usize = 2;
 
 /// One table to be copied.
 struct Source {
@@ -18,35 +26,85 @@ struct Source {
     estimate: f64,
 }
 
-/// Copies everything that plans depend on from one connection to the other. The first is only
-/// read, in one transaction that sees one state.
+/// Tables that wait to be copied.
+type Queue = Arc<Mutex<Vec<Source>>>;
+
+/// Copies everything that plans depend on from one database to the other. The first is only
+/// read, in transactions that see one state.
 pub(super) async fn copy(
-    from: &mut PgConnection,
-    to: &mut PgConnection,
+    from: &PgConnectOptions,
+    to: &PgConnectOptions,
 ) -> Result<(), AdviceError> {
-    execute(from, READING).await?;
+    let mut source = connect(from).await?;
+    let mut target = connect(to).await?;
+    execute(&mut source, READING).await?;
     // What a table does not depend on may fail: an extension that this server lacks, a function
     // in a language that it lacks. A table that needed it fails by itself.
     for question in [SCHEMAS, EXTENSIONS, ENUMS, DOMAINS, SEQUENCES, FUNCTIONS] {
-        for statement in texts(from, question).await? {
-            let _ = to.execute(AssertSqlSafe(statement)).await;
+        for statement in texts(&mut source, question).await? {
+            let _ = target.execute(AssertSqlSafe(statement)).await;
         }
     }
-    for source in sources(from).await? {
-        rows(from, to, &source).await?;
-    }
-    for question in [KEYS, INDEXES] {
-        for statement in texts(from, question).await? {
-            execute(to, &statement).await?;
-        }
-    }
+    all_rows(from, to, &mut source).await?;
     for question in [FOREIGN_KEYS, CHECKS, DEFAULTS, VIEWS] {
-        for statement in texts(from, question).await? {
-            let _ = to.execute(AssertSqlSafe(statement)).await;
+        for statement in texts(&mut source, question).await? {
+            let _ = target.execute(AssertSqlSafe(statement)).await;
         }
     }
-    execute(from, "ROLLBACK").await?;
-    execute(to, "ANALYZE").await
+    let _ = source.close().await;
+    let _ = target.close().await;
+    Ok(())
+}
+
+/// Copies the tables, several at a time, the largest first.
+async fn all_rows(
+    from: &PgConnectOptions,
+    to: &PgConnectOptions,
+    source: &mut PgConnection,
+) -> Result<(), AdviceError> {
+    let mut sources = sources(source).await?;
+    sources.sort_by(|one, other| one.estimate.total_cmp(&other.estimate));
+    let queue: Queue = Arc::new(Mutex::new(sources));
+    let snapshot = texts(source, "SELECT pg_export_snapshot()").await?;
+    let snapshot = snapshot.first().cloned().unwrap_or_default();
+    let copiers = (0..COPIERS).map(|_| copier(from, to, &snapshot, &queue));
+    let done = futures_util::future::join_all(copiers).await;
+    done.into_iter().collect()
+}
+
+/// Copies tables until none waits, each with its keys, its indexes and the planner's statistics.
+async fn copier(
+    from: &PgConnectOptions,
+    to: &PgConnectOptions,
+    snapshot: &str,
+    queue: &Queue,
+) -> Result<(), AdviceError> {
+    let (mut from, mut to) = (connect(from).await?, connect(to).await?);
+    let state = READING.replace(
+        "READ ONLY;",
+        &format!("READ ONLY; SET TRANSACTION SNAPSHOT '{snapshot}';"),
+    );
+    execute(&mut from, &state).await?;
+    execute(&mut to, WRITING).await?;
+    loop {
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let Some(source) = next else { break };
+        rows(&mut from, &mut to, &source).await?;
+        for question in [KEYS, INDEXES] {
+            let built = sqlx::query_scalar::<_, String>(question)
+                .bind(&source.name)
+                .fetch_all(&mut from)
+                .await
+                .map_err(AdviceError::Scratch)?;
+            for statement in built {
+                execute(&mut to, &statement).await?;
+            }
+        }
+        execute(&mut to, &format!("ANALYZE {}", source.name)).await?;
+    }
+    let _ = from.close().await;
+    let _ = to.close().await;
+    Ok(())
 }
 
 async fn execute(connection: &mut PgConnection, statement: &str) -> Result<(), AdviceError> {
@@ -128,6 +186,11 @@ const READING: &str = "
     BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
     SET LOCAL statement_timeout = '120s';
     SET LOCAL lock_timeout = '1s'";
+
+/// Nobody waits for the disk of a copy that is thrown away.
+const WRITING: &str = "
+    SET synchronous_commit = off;
+    SET maintenance_work_mem = '128MB'";
 
 const SCHEMAS: &str = "
     SELECT format('CREATE SCHEMA IF NOT EXISTS %I', nspname)
@@ -223,10 +286,8 @@ const KEYS: &str = "
     JOIN pg_class AS c ON c.oid = k.conrelid
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE k.contype IN ('p', 'u', 'x')
-      AND NOT c.relispartition
-      AND n.nspname NOT LIKE 'pg\\_%'
-      AND n.nspname <> 'information_schema'
-    ORDER BY n.nspname, c.relname, k.conname";
+      AND format('%I.%I', n.nspname, c.relname) = $1
+    ORDER BY k.conname";
 
 const INDEXES: &str = "
     SELECT replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ')
@@ -234,9 +295,7 @@ const INDEXES: &str = "
     JOIN pg_class AS c ON c.oid = i.indrelid
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE i.indisvalid
-      AND c.relkind IN ('r', 'p')
-      AND NOT c.relispartition
-      AND n.nspname NOT LIKE 'pg\\_%'
+      AND format('%I.%I', n.nspname, c.relname) = $1
       AND NOT EXISTS (SELECT 1 FROM pg_constraint AS k WHERE k.conindid = i.indexrelid
                         AND k.contype IN ('p', 'u', 'x'))
     ORDER BY i.indexrelid::REGCLASS::TEXT";

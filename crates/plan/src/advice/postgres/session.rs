@@ -45,13 +45,11 @@ pub(crate) async fn open(url: &str, server: &str) -> Result<PostgresGround, Advi
     );
     let scratch = ScratchDatabase::create(&with_place(server), &name).await?;
     let mut connection = connect(&options(scratch.url())?).await?;
-    let mut from = connect(&options(url)?).await?;
     connection
         .execute(SESSION)
         .await
         .map_err(AdviceError::Scratch)?;
-    copy(&mut from, &mut connection).await?;
-    let _ = from.close().await;
+    copy(&options(url)?, &options(scratch.url())?).await?;
     let superuser: bool = sqlx::query_scalar(SUPERUSER)
         .fetch_one(&mut connection)
         .await
