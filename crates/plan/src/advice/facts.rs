@@ -148,3 +148,6 @@ pub(crate) fn facts(sql: &str, dialect: Dialect, schema: &Schema) -> Result<Fact
     facts.text = text;
     Ok(facts)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{Index, Schema, Table};
 
 /// Why an index is needless.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Needless {
     /// The other one is the same.

@@ -157,10 +157,10 @@ impl PostgresGround {
 
     /// An EXPLAIN: the plan, or the server's reason.
     async fn explain(&mut self, question: String) -> Result<Result<Value, String>, AdviceError> {
-        let answered = self
-            .connection
-            .fetch_one(sqlx::query(AssertSqlSafe(question)).persistent(false))
-            .await;
+        // The simple protocol asks once where the other asks twice. It would take several
+        // statements, but what comes here was read as one.
+        let asking = sqlx::raw_sql(AssertSqlSafe(question));
+        let answered = asking.fetch_one(&mut self.connection).await;
         let answer = match answered {
             Ok(row) => Ok(row.try_get::<Value, _>(0).map_err(AdviceError::Scratch)?),
             Err(sqlx::Error::Database(error)) => {
@@ -265,7 +265,13 @@ impl Ground for PostgresGround {
     }
 
     async fn run(&mut self, statement: &str) -> Result<Result<Run, String>, AdviceError> {
-        let before = self.blocks().await?;
+        let reads = statement
+            .get(..6)
+            .is_some_and(|word| word.eq_ignore_ascii_case("SELECT"));
+        let before = match reads {
+            true => 0.0,
+            false => self.blocks().await?,
+        };
         let question = format!("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {statement}");
         let answer = match self.explain(question).await? {
             Ok(answer) => answer,
@@ -275,8 +281,13 @@ impl Ground for PostgresGround {
         let triggers = top["Triggers"]
             .as_array()
             .is_some_and(|all| !all.is_empty());
-        let all = self.blocks().await? - before;
-        self.simple(BACK).await?;
+        let all = match reads {
+            true => 0.0,
+            false => self.blocks().await? - before,
+        };
+        if !reads {
+            self.simple(BACK).await?;
+        }
         let number = |value: &Value| value.as_f64().unwrap_or(0.0);
         let plan = &top["Plan"];
         let pages = number(&plan["Shared Hit Blocks"]) + number(&plan["Shared Read Blocks"]);
