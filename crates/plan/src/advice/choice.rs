@@ -22,6 +22,8 @@ const LEAST_LOSS: f64 = 0.5;
 const LEAST_EXCHANGE: f64 = 0.15;
 /// Each pass makes the workload cheaper by the difference of the two at least; two are usual.
 const MOST_PASSES: usize = 6;
+/// What an index costs that begins like another one: nobody builds a second for a little.
+const PRICE_OF_OVERLAP: f64 = 0.4;
 /// What an index costs that is as large as its table.
 const PRICE_OF_SIZE: f64 = 0.3;
 /// What an index costs besides: its upkeep at every write.
@@ -124,7 +126,7 @@ impl Promising {
         let mut with = chosen.clone();
         with.insert(index);
         let gain = difference(trials, chosen, &with, index).await?;
-        let net = rounded(gain - price(trials, index));
+        let net = rounded(gain - price_beside(trials, index, chosen));
         self.alone.entry(index).or_insert(net);
         Ok(net)
     }
@@ -158,7 +160,9 @@ async fn exchange<G: Ground>(
             other.remove(&old);
             other.insert(new);
             let gain = difference(trials, chosen, &other, old).await?;
-            let net = rounded(gain - price(trials, new) + price(trials, old));
+            let net = rounded(
+                gain - price_beside(trials, new, &other) + price_beside(trials, old, chosen),
+            );
             if net >= LEAST_EXCHANGE && best.is_none_or(|(most, _)| net > most) {
                 best = Some((net, new));
             }
@@ -179,7 +183,7 @@ async fn prune<G: Ground>(trials: &mut Trials<G>, chosen: &mut Set) -> Result<()
             let mut without = chosen.clone();
             without.remove(&index);
             let loss = difference(trials, &without, chosen, index).await?;
-            let net = rounded(loss - price(trials, index));
+            let net = rounded(loss - price_beside(trials, index, chosen));
             if net < LEAST_LOSS && least.is_none_or(|(known, _)| net < known) {
                 least = Some((net, index));
             }
@@ -225,6 +229,17 @@ fn price<G>(trials: &Trials<G>, index: usize) -> f64 {
     let built = &trials.built[index];
     let size = built.bytes as f64 / (built.table_bytes.max(8192) as f64);
     PRICE_OF_ANY + PRICE_OF_SIZE * size
+}
+
+/// What the index costs beside the others, in bits.
+fn price_beside<G>(trials: &Trials<G>, index: usize, others: &Set) -> f64 {
+    let alike = trials.alike[index].is_there
+        || trials.alike[index]
+            .built
+            .iter()
+            .any(|other| *other != index && others.contains(other));
+    let overlap = if alike { PRICE_OF_OVERLAP } else { 0.0 };
+    price(trials, index) + overlap
 }
 
 /// Differences below a thousandth of a bit are accidents.

@@ -20,7 +20,7 @@ const FEW_VALUES: usize = 10;
 /// PostgreSQL takes 32 columns; an index of more than a few serves nobody.
 const MOST_KEYS: usize = 6;
 /// Candidates of one table; each is built and tried.
-const MOST_OF_A_TABLE: usize = 24;
+const MOST_OF_A_TABLE: usize = 48;
 
 /// What candidates are made from.
 pub(crate) struct Workload<'a> {
@@ -195,13 +195,15 @@ struct Searching<'s> {
 
 impl Searching<'_> {
     fn all(&mut self) {
-        self.with_condition(None, &BTreeSet::new());
         let few = |column: &&String| {
             let kind = self.table.columns.iter().find(|own| own.name == **column);
             kind.is_some_and(|own| own.kind.to_lowercase().starts_with("bool"))
                 || self.workload.samples.distinct(&self.table.name, column) <= FEW_VALUES
         };
+        // A constant of few values narrows little: as a condition it makes the index smaller, as
+        // a column it would only make it longer.
         let fixed: BTreeSet<String> = self.search.constants.keys().filter(few).cloned().collect();
+        self.with_condition(None, &fixed);
         if !fixed.is_empty() {
             let conditions = fixed
                 .iter()

@@ -135,7 +135,7 @@ impl Work<'_> {
                 facts: facts.clone(),
             })
             .collect();
-        let mut trials = Trials::new(ground, statements, built, fired(self.schema));
+        let mut trials = Trials::new(ground, statements, built, self.schema, fired(self.schema));
         let proved = prove::prove(&mut trials).await;
         let result = proved.map(|proved| {
             let mut advice =

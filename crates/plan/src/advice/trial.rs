@@ -7,6 +7,7 @@ use super::{
     facts::Facts,
     ground::{Built, Ground, Run},
 };
+use crate::Schema;
 
 /// A set of indexes, by their place among those built.
 pub(crate) type Set = BTreeSet<usize>;
@@ -42,11 +43,21 @@ impl Cost {
     }
 }
 
+/// Indexes that begin with the same column as one of those built.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Alike {
+    /// Whether the database has one already.
+    pub(crate) is_there: bool,
+    pub(crate) built: Set,
+}
+
 /// What is known of the trials so far.
 pub(crate) struct Trials<G> {
     pub(crate) ground: G,
     pub(crate) statements: Vec<Tried>,
     pub(crate) built: Vec<Built>,
+    /// For each of those built what begins like it.
+    pub(crate) alike: Vec<Alike>,
     /// Tables whose writing sets triggers off, foreign keys among them: their statements depend
     /// on indexes of other tables too.
     pub(crate) fired: BTreeMap<String, BTreeSet<String>>,
@@ -61,9 +72,11 @@ impl<G: Ground> Trials<G> {
         ground: G,
         statements: Vec<Tried>,
         built: Vec<Built>,
+        schema: &Schema,
         fired: BTreeMap<String, BTreeSet<String>>,
     ) -> Self {
         Self {
+            alike: alike(&built, schema),
             ground,
             statements,
             built,
@@ -187,4 +200,32 @@ impl<G: Ground> Trials<G> {
         }
         Ok(Cost::Measured(total))
     }
+}
+
+fn alike(built: &[Built], schema: &Schema) -> Vec<Alike> {
+    let terms = |built: &Built| -> Vec<String> {
+        let keys = built.candidate.keys.iter();
+        keys.map(|key| key.term.clone()).collect()
+    };
+    let begin_alike = |one: &[String], other: &[String]| one.first() == other.first();
+    let there = |one: &Built| {
+        let table = schema.table(&one.candidate.table);
+        let mut indexes = table.into_iter().flat_map(|table| &table.indexes);
+        indexes.any(|index| {
+            let columns: Vec<String> = index.columns.iter().map(|own| own.name.clone()).collect();
+            index.is_ordered() && begin_alike(&columns, &terms(one))
+        })
+    };
+    let of = |one: &Built| {
+        let others = built.iter().enumerate().filter(|(_, other)| {
+            other.candidate.table == one.candidate.table
+                && other.candidate.method == one.candidate.method
+                && begin_alike(&terms(one), &terms(other))
+        });
+        Alike {
+            is_there: there(one),
+            built: others.map(|(at, _)| at).collect(),
+        }
+    };
+    built.iter().map(of).collect()
 }
