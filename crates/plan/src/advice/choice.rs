@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     error::AdviceError,
     ground::Ground,
-    trial::{Set, Trials},
+    trial::{Cost, Set, Trials},
 };
 
 /// Values that each statement is tried with while choosing: a hot, a rare and an absent one.
@@ -29,9 +29,11 @@ const PRICE_OF_SIZE: f64 = 0.3;
 /// What an index costs besides: its upkeep at every write.
 const PRICE_OF_ANY: f64 = 0.05;
 /// A statement may get worse by this share and these pages before the index is refused.
-pub(crate) const MARGIN: f64 = 1.10;
+const MARGIN: f64 = 1.10;
 /// See [`MARGIN`].
-pub(crate) const MARGIN_PAGES: f64 = 16.0;
+const MARGIN_PAGES: f64 = 16.0;
+/// Share of the time that makes up for more pages.
+const CLEARLY_FASTER: f64 = 0.67;
 /// Bits by which a statement that got worse weighs against a set.
 const PENALTY: f64 = 8.0;
 
@@ -211,18 +213,21 @@ async fn difference<G: Ground>(
     let mut gain = 0.0;
     for (at, statement) in concerned.iter().enumerate() {
         let writes = trials.statements[*statement].facts.write.is_some();
-        let bits = |pages: f64| {
-            let worse = !writes && is_worse(base[at].pages(), pages);
-            (FLOOR + pages).log2() + if worse { PENALTY } else { 0.0 }
+        let bits = |cost: &Cost| {
+            let worse = !writes && is_worse(&base[at], cost);
+            (FLOOR + cost.pages()).log2() + if worse { PENALTY } else { 0.0 }
         };
-        gain += bits(before[at].pages()) - bits(after[at].pages());
+        gain += bits(&before[at]) - bits(&after[at]);
     }
     Ok(gain)
 }
 
-/// Whether a statement got worse beyond the margin.
-pub(crate) fn is_worse(before: f64, after: f64) -> bool {
-    after > before * MARGIN + MARGIN_PAGES
+/// Whether a statement looks at more pages beyond the margin, and is not clearly faster for it:
+/// pages that are looked at again and again cost less than pages of a whole table.
+pub(crate) fn is_worse(before: &Cost, after: &Cost) -> bool {
+    let millis = |cost: &Cost| cost.run().map_or(0.0, |run| run.millis);
+    after.pages() > before.pages() * MARGIN + MARGIN_PAGES
+        && millis(after) > millis(before) * CLEARLY_FASTER
 }
 
 fn price<G>(trials: &Trials<G>, index: usize) -> f64 {

@@ -201,9 +201,14 @@ impl Searching<'_> {
                 || self.workload.samples.distinct(&self.table.name, column) <= FEW_VALUES
         };
         // A constant of few values narrows little: as a condition it makes the index smaller, as
-        // a column it would only make it longer.
+        // a column it would only make it longer. SQLite, though, takes an index that is searched
+        // with `=` before one that is only walked, however good.
         let fixed: BTreeSet<String> = self.search.constants.keys().filter(few).cloned().collect();
-        self.with_condition(None, &fixed);
+        let left_out = match self.workload.dialect {
+            Dialect::Postgres => fixed.clone(),
+            _ => BTreeSet::new(),
+        };
+        self.with_condition(None, &left_out);
         if !fixed.is_empty() {
             let conditions = fixed
                 .iter()

@@ -14,8 +14,6 @@ pub enum Needless {
     Prefix,
     /// A unique key begins with its columns.
     BesideKey,
-    /// The other one is the same without a condition.
-    ImpliedByFull,
     /// Its building failed: it costs and serves nobody.
     Invalid,
 }
@@ -81,6 +79,7 @@ fn why(index: &Index, other: &Index) -> Option<Needless> {
         return None;
     }
     let same_length = other.columns.len() == index.columns.len();
+    // A partial index beside a full one may well be worth having: it is smaller.
     match (&index.partial, &other.partial) {
         (own, its) if own == its && other.unique => Some(Needless::BesideKey),
         (own, its) if own == its && same_length && index.included == other.included => {
@@ -92,7 +91,6 @@ fn why(index: &Index, other: &Index) -> Option<Needless> {
                 || other.included.len() > index.included.len();
             longer.then_some(Needless::Prefix)
         }
-        (Some(_), None) => Some(Needless::ImpliedByFull),
         _ => None,
     }
 }
@@ -158,7 +156,6 @@ mod tests {
             ("ab2", Needless::Duplicate),
             ("broken", Needless::Invalid),
             ("c", Needless::BesideKey),
-            ("partial", Needless::ImpliedByFull),
         ];
         assert_eq!(found, expected.map(|(name, why)| (name.to_owned(), why)));
     }

@@ -19,6 +19,11 @@ const CHEAP_PAGES: f64 = 200.0;
 /// Share of the pages that must go for a statement to be called improved.
 const IMPROVED: f64 = 0.9;
 
+/// Share of the time that must go for a statement to be called improved by its time alone.
+const QUICKER: f64 = 0.67;
+/// Less than this is an accident.
+const NOTICEABLE_MILLIS: f64 = 1.0;
+
 /// Advice for a workload.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Advice {
@@ -192,7 +197,7 @@ fn judged<G>(asked: &Asked, proved: &Proved, trials: &Trials<G>, place: usize) -
     let (before, after) = (&proved.before[place], &proved.after[place]);
     let verdict = match (before, after) {
         (Cost::Failed(reason), _) | (_, Cost::Failed(reason)) => Verdict::Cannot(reason.clone()),
-        _ if after.pages() < before.pages() * IMPROVED => Verdict::Improved,
+        _ if is_improved(before, after) => Verdict::Improved,
         _ if after.pages() <= CHEAP_PAGES => Verdict::AlreadyGood,
         _ => Verdict::Cannot(format!(
             "none of the {} indexes tried makes it cheaper",
@@ -206,6 +211,14 @@ fn judged<G>(asked: &Asked, proved: &Proved, trials: &Trials<G>, place: usize) -
         after: after.run().map(Figures::from),
         values: trials.statements[place].texts.len(),
     }
+}
+
+/// Fewer pages, or the pages it looks at are quicker to look at.
+fn is_improved(before: &Cost, after: &Cost) -> bool {
+    let millis = |cost: &Cost| cost.run().map_or(0.0, |run| run.millis);
+    let quicker = millis(before) - millis(after) > NOTICEABLE_MILLIS
+        && millis(after) < millis(before) * QUICKER;
+    after.pages() < before.pages() * IMPROVED || quicker
 }
 
 fn advised<G>(
@@ -235,7 +248,7 @@ fn advised<G>(
         down: candidate.undo(dialect),
         bytes: built.bytes,
         buys: buys.collect(),
-        pages_per_row: price.map(|(all, less)| (all.pages - less.pages) / all.rows as f64),
+        pages_per_row: price.map(|(all, less)| (all.pages - less.pages).max(0.0) / all.rows as f64),
         micros_per_row: price
             .map(|(all, less)| (all.millis - less.millis).max(0.0) * 1000.0 / all.rows as f64),
     }

@@ -18,6 +18,17 @@ const MOST_ROUNDS: usize = 8;
 /// All the values that a statement has.
 const ALL: usize = usize::MAX;
 
+/// What an index saves is told if it is more than this share and these pages.
+const NOTICEABLE: f64 = 1.05;
+/// See [`NOTICEABLE`].
+const NOTICEABLE_PAGES: f64 = 0.5;
+/// A statement may take this share more time.
+const SLOWER: f64 = 1.5;
+/// And so many milliseconds.
+const SLOWER_MILLIS: f64 = 5.0;
+/// Executions of which the quickest counts.
+const LOOKS: usize = 3;
+
 /// A proved choice.
 pub(crate) struct Proved {
     pub(crate) chosen: Set,
@@ -44,10 +55,10 @@ pub(crate) async fn prove<G: Ground>(trials: &mut Trials<G>) -> Result<Proved, A
     loop {
         chosen = choose(trials, &refused).await?;
         after = trials.costs(&all, &chosen, ALL).await?;
-        let worse = all.iter().copied().find(|statement| {
-            let writes = trials.statements[*statement].facts.write.is_some();
-            !writes && is_worse(before[*statement].pages(), after[*statement].pages())
-        });
+        let worse = match worse(trials, &before, &after) {
+            Some(statement) => Some(statement),
+            None => slower(trials, &before, &after, &chosen).await?,
+        };
         let Some(worse) = worse else { break };
         round += 1;
         match guilty(trials, worse, &chosen).await? {
@@ -77,6 +88,37 @@ pub(crate) async fn prove<G: Ground>(trials: &mut Trials<G>) -> Result<Proved, A
         refused,
         choosing,
     })
+}
+
+/// The first statement that got worse by its pages. What a write does for the indexes themselves
+/// is their price, not a fault.
+fn worse<G>(trials: &Trials<G>, before: &[Cost], after: &[Cost]) -> Option<usize> {
+    (0..before.len()).find(|statement| {
+        let writes = trials.statements[*statement].facts.write.is_some();
+        !writes && is_worse(&before[*statement], &after[*statement])
+    })
+}
+
+/// The first statement that got slower, looked at again so that no accident is taken for a fault.
+async fn slower<G: Ground>(
+    trials: &mut Trials<G>,
+    before: &[Cost],
+    after: &[Cost],
+    chosen: &Set,
+) -> Result<Option<usize>, AdviceError> {
+    let is_slower = |before: f64, after: f64| after > before * SLOWER + SLOWER_MILLIS;
+    let millis = |cost: &Cost| cost.run().map_or(0.0, |run| run.millis);
+    for statement in 0..before.len() {
+        if !is_slower(millis(&before[statement]), millis(&after[statement])) {
+            continue;
+        }
+        let was = trials.again(statement, &Set::new(), LOOKS).await?;
+        let is = trials.again(statement, chosen, LOOKS).await?;
+        if is_slower(was, is) {
+            return Ok(Some(statement));
+        }
+    }
+    Ok(None)
 }
 
 /// The index without which the statement is cheapest.
@@ -111,7 +153,9 @@ async fn dearer<G: Ground>(
     let costs = trials.costs(&concerned, &others, ALL).await?;
     let pairs = concerned.into_iter().zip(costs);
     Ok(pairs
-        .filter(|(statement, cost)| cost.pages() > after[*statement].pages() + 0.5)
+        .filter(|(statement, cost)| {
+            cost.pages() > after[*statement].pages() * NOTICEABLE + NOTICEABLE_PAGES
+        })
         .collect())
 }
 
@@ -125,6 +169,8 @@ async fn prices<G: Ground>(
     for index in chosen {
         let table = trials.built[*index].candidate.table.clone();
         if !with.contains_key(&table) {
+            // The first time the rows find other places than later.
+            price(trials, &table, chosen).await?;
             let price = price(trials, &table, chosen).await?;
             with.insert(table.clone(), price);
         }

@@ -205,10 +205,10 @@ impl SqliteGround {
         let name = strictly_quoted(table);
         for statement in [
             format!(
-                "CREATE TEMPORARY TABLE speedwell_moved AS SELECT * FROM {name} LIMIT {WRITTEN_ROWS}"
+                "CREATE TEMPORARY TABLE speedwell_moved AS SELECT * FROM {name} ORDER BY rowid LIMIT {WRITTEN_ROWS}"
             ),
             format!(
-                "DELETE FROM {name} WHERE rowid IN (SELECT rowid FROM {name} LIMIT {WRITTEN_ROWS})"
+                "DELETE FROM {name} WHERE rowid IN (SELECT rowid FROM {name} ORDER BY rowid LIMIT {WRITTEN_ROWS})"
             ),
         ] {
             self.simple(statement).await?;

@@ -129,7 +129,6 @@ fn sentence(needless: &NeedlessIndex) -> String {
         Needless::Duplicate => format!("{index} is the same as {beside}"),
         Needless::Prefix => format!("{index}: {beside} begins with its columns"),
         Needless::BesideKey => format!("{index}: the unique key {beside} begins with its columns"),
-        Needless::ImpliedByFull => format!("{index}: {beside} is the same without its condition"),
         Needless::Invalid => format!("{index} is not valid: its building failed; build it again"),
     }
 }

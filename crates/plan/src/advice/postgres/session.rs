@@ -164,7 +164,7 @@ impl PostgresGround {
         let answer = match answered {
             Ok(row) => Ok(row.try_get::<Value, _>(0).map_err(AdviceError::Scratch)?),
             Err(sqlx::Error::Database(error)) => {
-                let reason = error.message().to_owned();
+                let reason = reason(&*error);
                 self.simple(BACK).await?;
                 Err(reason)
             }
@@ -370,12 +370,24 @@ impl PostgresGround {
     }
 }
 
+/// The server's words, unless they may hold a value.
+fn reason(error: &dyn sqlx::error::DatabaseError) -> String {
+    match error.code() {
+        Some(code) if code.starts_with("22") => {
+            format!("a value from the database does not suit the statement (SQLSTATE {code})")
+        }
+        _ => error.message().to_owned(),
+    }
+}
+
 /// The scratch copy is thrown away, so nothing waits for its disk. Parallel workers would make
-/// the pages of one plan depend on what else the machine does.
+/// the pages of one plan depend on what else the machine does, and scans that join others would
+/// begin anywhere.
 const SESSION: &str = "
     SET synchronous_commit = off;
     SET maintenance_work_mem = '128MB';
     SET max_parallel_workers_per_gather = 0;
+    SET synchronize_seqscans = off;
     SET jit = off;
     SET statement_timeout = '60s';
     SET lock_timeout = '10s'";
