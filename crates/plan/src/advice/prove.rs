@@ -184,6 +184,7 @@ async fn prices<G: Ground>(
     Ok(prices)
 }
 
+/// Pages and the quickest time of several writings.
 async fn price<G: Ground>(
     trials: &mut Trials<G>,
     table: &str,
@@ -197,7 +198,17 @@ async fn price<G: Ground>(
         .map(|(_, built)| built.candidate.name())
         .collect();
     trials.ground.enter_for_writing(&hidden).await?;
-    let price = trials.ground.write(table).await?;
+    let mut price: Option<WritePrice> = None;
+    for _ in 0..LOOKS {
+        let Some(next) = trials.ground.write(table).await? else {
+            break;
+        };
+        let least = price.map_or(f64::MAX, |price| price.millis);
+        price = Some(WritePrice {
+            millis: next.millis.min(least),
+            ..next
+        });
+    }
     trials.ground.leave().await?;
     Ok(price)
 }
