@@ -138,8 +138,14 @@ impl Work<'_> {
         let mut trials = Trials::new(ground, statements, built, self.schema, fired(self.schema));
         let proved = prove::prove(&mut trials).await;
         let result = proved.map(|proved| {
-            let mut advice =
-                outcome::advice(&proved, &trials, self.dialect, self.workload, self.read);
+            let mut advice = outcome::advice(
+                &proved,
+                &trials,
+                self.dialect,
+                self.workload,
+                self.read,
+                self.schema,
+            );
             advice.times.build = building;
             advice.times.choose = proved.choosing;
             advice

@@ -13,6 +13,7 @@ use super::{
     prove::Proved,
     trial::{Cost, Trials},
 };
+use crate::Schema;
 
 /// A statement this cheap needs no help, whatever it does.
 const CHEAP_PAGES: f64 = 200.0;
@@ -149,6 +150,7 @@ pub(crate) fn advice<G>(
     dialect: Dialect,
     workload: &[Asked],
     read: &[Result<Facts, String>],
+    schema: &Schema,
 ) -> Advice {
     // Names of those that were tried, in the order of the trials.
     let names: Vec<&str> = workload
@@ -163,7 +165,7 @@ pub(crate) fn advice<G>(
         statements.push(match facts {
             Ok(_) => {
                 place += 1;
-                judged(asked, proved, trials, place - 1)
+                judged(asked, proved, trials, schema, dialect, place - 1)
             }
             Err(reason) => Judged {
                 name: asked.name.clone(),
@@ -193,12 +195,34 @@ pub(crate) fn advice<G>(
     }
 }
 
-fn judged<G>(asked: &Asked, proved: &Proved, trials: &Trials<G>, place: usize) -> Judged {
+fn judged<G>(
+    asked: &Asked,
+    proved: &Proved,
+    trials: &Trials<G>,
+    schema: &Schema,
+    dialect: Dialect,
+    place: usize,
+) -> Judged {
     let (before, after) = (&proved.before[place], &proved.after[place]);
+    let tables = trials.statements[place].facts.tables();
+    let has_rows = |name: &&str| {
+        schema
+            .table(name)
+            .is_some_and(|table| table.rows != Some(0))
+    };
     let verdict = match (before, after) {
         (Cost::Failed(reason), _) | (_, Cost::Failed(reason)) => Verdict::Cannot(reason.clone()),
+        _ if !tables.is_empty() && !tables.iter().any(has_rows) => {
+            Verdict::Cannot("its tables hold no rows to try it on".to_owned())
+        }
         _ if is_improved(before, after) => Verdict::Improved,
         _ if after.pages() <= CHEAP_PAGES => Verdict::AlreadyGood,
+        _ if dialect != Dialect::Postgres && looks_inside(&trials.statements[place].facts) => {
+            Verdict::Cannot(
+                "a pattern that may begin anywhere needs a full-text table (FTS5), which is not tried"
+                    .to_owned(),
+            )
+        }
         _ => Verdict::Cannot(format!(
             "none of the {} indexes tried makes it cheaper",
             trials.built.len()
@@ -211,6 +235,14 @@ fn judged<G>(asked: &Asked, proved: &Proved, trials: &Trials<G>, place: usize) -
         after: after.run().map(Figures::from),
         values: trials.statements[place].texts.len(),
     }
+}
+
+/// Whether it searches for a text in the middle of a column.
+fn looks_inside(facts: &Facts) -> bool {
+    facts
+        .searches
+        .iter()
+        .any(|search| !search.contains.is_empty())
 }
 
 /// Fewer pages, or the pages it looks at are quicker to look at.
