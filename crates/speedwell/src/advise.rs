@@ -11,7 +11,9 @@ use speedwell_plan::{Advice, Verdict, advise as ask};
 
 use crate::{
     OVER, WITHIN,
+    audit::ProcessError,
     cli::{Format, print},
+    signals::Signals,
 };
 
 /// Indexes for a workload, proved on a scratch copy.
@@ -46,7 +48,12 @@ pub(crate) async fn advise(args: &AdviseArgs) -> anyhow::Result<u8> {
             args.workload.display()
         );
     }
-    let advice = ask(&args.database, args.on_scratch.as_deref(), &asked).await?;
+    let mut signals = Signals::listen();
+    let advice = tokio::select! {
+        advice = ask(&args.database, args.on_scratch.as_deref(), &asked) => advice?,
+        // Leaving the future drops the scratch copy.
+        () = signals.next() => return Err(ProcessError::Interrupted.into()),
+    };
     match args.format {
         Format::Text => print(&show::text(&advice))?,
         Format::Json => print(&format!("{:#}\n", show::json(&advice)))?,
