@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod advice;
 mod database;
 mod error;
 mod lint;
@@ -13,6 +14,10 @@ mod sqlite;
 mod statement;
 mod suggest;
 
+pub use advice::{
+    Advice, AdviceError, AdvisedIndex, Asked, Bought, Figures, Judged, Needless, NeedlessIndex,
+    Times, Verdict, advise,
+};
 pub use database::{Activity, Database};
 pub use error::ExplainError;
 pub use lint::{Certainty, Lint, LintContext, LintKind, lint, unused_indexes};

@@ -289,7 +289,7 @@ async fn watch(
 }
 
 /// The file that an address names.
-fn file(url: &str) -> Result<PathBuf, ExplainError> {
+pub(crate) fn file(url: &str) -> Result<PathBuf, ExplainError> {
     let path = match url.split_once(':') {
         Some(("sqlite", rest)) => {
             let rest = rest.strip_prefix("//").unwrap_or(rest);

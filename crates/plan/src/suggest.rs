@@ -392,7 +392,7 @@ const RESERVED: [&str; 21] = [
     "asc",
 ];
 
-fn quote(name: &str) -> String {
+pub(crate) fn quote(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && name
             .chars()

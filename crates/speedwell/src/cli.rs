@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     NO_VERDICT, OVER, WITHIN,
+    advise::AdviseArgs,
     audit::{self, Options},
     config::{self, Audited, Use},
     load::LoadArgs,
@@ -41,6 +42,8 @@ pub(crate) enum Verb {
     },
     /// Print the plan of one statement and what is wrong with it
     Explain(ExplainArgs),
+    /// Indexes for a workload, each proved on a scratch copy of the database
+    Advise(AdviseArgs),
     /// Show a saved report again
     Report(ReportArgs),
 }

@@ -1,5 +1,6 @@
 //! `speedwell`: will your service hold its latency budget, and if not, which statement is to blame?
 
+mod advise;
 mod audit;
 mod cli;
 mod config;
@@ -61,6 +62,7 @@ async fn run(cli: Cli) -> anyhow::Result<u8> {
         },
         Verb::Scenario { verb } => scenario::run(&verb),
         Verb::Explain(args) => explain::explain(&args).await,
+        Verb::Advise(args) => advise::advise(&args).await,
         Verb::Report(args) => cli::report(&args),
     }
 }

@@ -1,0 +1,21 @@
+-- The same tables and sizes on SQLite, with values from a multiplication instead of a generator.
+CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT NOT NULL, email TEXT NOT NULL, bio TEXT, created_at TEXT NOT NULL);
+CREATE TABLE flyers (id INTEGER PRIMARY KEY, creator_id INTEGER NOT NULL REFERENCES users (id), title TEXT NOT NULL, description TEXT NOT NULL, lat REAL, lng REAL, is_active BOOLEAN NOT NULL, valid_from TEXT, expiration_date TEXT NOT NULL, created_at TEXT NOT NULL);
+CREATE TABLE favorites (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES users (id), flyer_id INTEGER NOT NULL REFERENCES flyers (id) ON DELETE CASCADE, created_at TEXT NOT NULL);
+CREATE TABLE follows (id INTEGER PRIMARY KEY, follower_id INTEGER NOT NULL REFERENCES users (id), followed_id INTEGER NOT NULL REFERENCES users (id), created_at TEXT NOT NULL);
+CREATE TABLE challenges (id INTEGER PRIMARY KEY, name TEXT, status TEXT NOT NULL, created_at TEXT NOT NULL);
+CREATE TABLE challenge_members (id INTEGER PRIMARY KEY, challenge_id INTEGER NOT NULL REFERENCES challenges (id), user_id INTEGER NOT NULL REFERENCES users (id), status TEXT NOT NULL, joined_at TEXT NOT NULL);
+CREATE TABLE check_ins (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL, challenge_id INTEGER NOT NULL, checkin_date TEXT NOT NULL, status TEXT NOT NULL, caption TEXT);
+CREATE TABLE notifications (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL, type TEXT NOT NULL, title TEXT NOT NULL, body TEXT NOT NULL, is_read BOOLEAN NOT NULL, created_at TEXT NOT NULL);
+CREATE TEMPORARY TABLE n AS WITH RECURSIVE s (g) AS (SELECT 1 UNION ALL SELECT g + 1 FROM s WHERE g < 500000) SELECT g, (g * 2654435761 % 1000003) / 1000003.0 AS a, (g * 69069 % 999983) / 999983.0 AS b, (g * 40503 % 65537) / 65537.0 AS c FROM s;
+INSERT INTO users SELECT g, 'User_' || g, 'u' || g || '@x.io', printf('%.80c', 'b'), datetime('2025-01-01', (g * 5) || ' minutes') FROM n WHERE g <= 10000;
+INSERT INTO flyers SELECT g, 1 + CAST(9999 * a * a AS INTEGER), 'Flyer ' || printf('%x', g * 2654435761 % 4294967296), printf('%.192c', 'd'), 47 + a, 8 + b, b < 0.6, NULL, datetime('2025-06-01', CAST(c * 365 AS INTEGER) || ' days'), datetime('2025-01-01', (g * 3) || ' minutes') FROM n WHERE g <= 100000;
+INSERT INTO favorites SELECT g, 1 + CAST(9999 * a * a AS INTEGER), 1 + CAST(99999 * b AS INTEGER), datetime('2025-01-01', CAST(c * 432000 AS INTEGER) || ' minutes') FROM n WHERE g <= 300000;
+INSERT INTO follows SELECT g, 1 + CAST(9999 * a * a AS INTEGER), 1 + CAST(9999 * b * b AS INTEGER), datetime('2025-01-01', CAST(c * 432000 AS INTEGER) || ' minutes') FROM n WHERE g <= 200000;
+INSERT INTO challenges SELECT g, 'Challenge ' || g, substr('active   completedfailed   draft    ', 1 + 9 * CAST(4 * a AS INTEGER), 9), datetime('2025-01-01', g || ' hours') FROM n WHERE g <= 5000;
+UPDATE challenges SET status = trim(status);
+INSERT INTO challenge_members SELECT g, 1 + CAST(4999 * b AS INTEGER), 1 + CAST(9999 * a * a AS INTEGER), CASE WHEN c < 0.3 THEN 'active' WHEN c < 0.72 THEN 'completed' ELSE 'left' END, datetime('2025-01-01', g || ' minutes') FROM n WHERE g <= 100000;
+INSERT INTO check_ins SELECT g, 1 + CAST(9999 * a * a AS INTEGER), 1 + CAST(4999 * b AS INTEGER), date('2025-01-01', CAST(300 * c AS INTEGER) || ' days'), CASE WHEN c < 0.9 THEN 'completed' ELSE 'skipped' END, printf('%.60c', 'c') FROM n WHERE g <= 500000;
+INSERT INTO notifications SELECT g, 1 + CAST(9999 * a * a AS INTEGER), 'friend_request', 'Title ' || g, printf('%.90c', 'n'), b > 0.05, datetime('2025-01-01', g || ' minutes') FROM n WHERE g <= 300000;
+DROP TABLE n;
+ANALYZE;

@@ -1,0 +1,372 @@
+//! One condition: which columns it narrows, and what its placeholders are compared with.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    BinaryOperator as Op, Expr, UnaryOperator, Value, Visit, visit_expressions,
+    visit_expressions_mut,
+};
+
+use super::{
+    facts::{Compared, Slot},
+    walk::{Column, Scope, Walk, function_name},
+};
+
+/// Functions whose result depends on their arguments only, so that an index can be built on them.
+const STEADY: [&str; 7] = ["lower", "upper", "trim", "length", "abs", "md5", "date"];
+
+/// The numbers of the placeholders in a part of a statement.
+pub(super) fn placeholders(part: &impl Visit) -> Vec<usize> {
+    let mut found = Vec::new();
+    let _ = visit_expressions(part, |expr: &Expr| {
+        if let Expr::Value(value) = expr
+            && let Value::Placeholder(text) = &value.value
+            && let Some(number) = text.strip_prefix('$').and_then(|n| n.parse().ok())
+        {
+            found.push(number);
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    found
+}
+
+/// Narrows the searches by what is AND-ed in the condition; gives back the branches of each `OR`.
+pub(super) fn narrow(walk: &mut Walk<'_>, condition: &Expr, scope: &Scope) -> Vec<Vec<Expr>> {
+    let mut ors = Vec::new();
+    Narrowing {
+        walk,
+        scope,
+        ors: &mut ors,
+    }
+    .read(condition);
+    ors
+}
+
+struct Narrowing<'n, 'w, 'a> {
+    walk: &'n mut Walk<'a>,
+    scope: &'w Scope,
+    ors: &'n mut Vec<Vec<Expr>>,
+}
+
+impl Narrowing<'_, '_, '_> {
+    fn read(&mut self, condition: &Expr) {
+        match condition {
+            Expr::Nested(inner) => self.read(inner),
+            Expr::BinaryOp {
+                left,
+                op: Op::And,
+                right,
+            } => {
+                self.read(left);
+                self.read(right);
+            }
+            Expr::BinaryOp { op: Op::Or, .. } => {
+                let mut branches = Vec::new();
+                flatten(condition, &mut branches);
+                self.ors.push(branches);
+            }
+            Expr::BinaryOp { left, op, right } => self.binary(left, op, right),
+            Expr::UnaryOp {
+                op: UnaryOperator::Not,
+                expr,
+            } => self.truth(expr, "NOT ", ""),
+            Expr::IsNull(expr) => self.constant(expr, " IS NULL"),
+            Expr::IsTrue(expr) => self.truth(expr, "", " IS TRUE"),
+            Expr::IsFalse(expr) => self.truth(expr, "", " IS FALSE"),
+            Expr::InList {
+                expr,
+                list,
+                negated: false,
+            } => {
+                for value in list {
+                    self.slot(expr, value, Compared::Equal);
+                }
+                self.listed(expr);
+            }
+            Expr::InSubquery {
+                expr,
+                negated: false,
+                ..
+            } => {
+                if let Some(column) = self.walk.resolve(expr, self.scope) {
+                    self.search(&column).joined.insert(column.name);
+                }
+            }
+            Expr::AnyOp {
+                left,
+                compare_op: Op::Eq,
+                right,
+                ..
+            } => {
+                self.slot(left, right, Compared::Array);
+                self.listed(left);
+            }
+            Expr::Between {
+                expr,
+                negated: false,
+                low,
+                high,
+            } => {
+                self.slot(expr, low, Compared::Range);
+                self.slot(expr, high, Compared::Range);
+                self.range(expr);
+            }
+            Expr::Like {
+                negated: false,
+                expr,
+                pattern,
+                ..
+            }
+            | Expr::ILike {
+                negated: false,
+                expr,
+                pattern,
+                ..
+            } => self.pattern(expr, pattern),
+            // A bare boolean column is a condition by itself.
+            other => self.truth(other, "", ""),
+        }
+    }
+
+    fn search(&mut self, column: &Column) -> &mut super::facts::Search {
+        &mut self.walk.found.searches[column.search]
+    }
+
+    fn binary(&mut self, left: &Expr, op: &Op, right: &Expr) {
+        if let (Expr::Tuple(lefts), Expr::Tuple(rights)) = (left, right) {
+            self.rows(lefts, op, rights);
+            return;
+        }
+        match op {
+            Op::Eq => {
+                self.equal(left, right);
+                self.equal(right, left);
+            }
+            Op::Lt | Op::LtEq | Op::Gt | Op::GtEq => {
+                for (this, other) in [(left, right), (right, left)] {
+                    self.slot(this, other, Compared::Range);
+                    if self.is_value(other) {
+                        self.range(this);
+                    }
+                }
+            }
+            _ => {
+                self.slot(left, right, Compared::Equal);
+                self.slot(right, left, Compared::Equal);
+            }
+        }
+    }
+
+    /// `(a, b) < (1, 2)` is a range of a, within which b matters.
+    fn rows(&mut self, lefts: &[Expr], op: &Op, rights: &[Expr]) {
+        for (at, (left, right)) in lefts.iter().zip(rights).enumerate() {
+            match op {
+                Op::Eq => self.equal(left, right),
+                _ => {
+                    self.slot(left, right, Compared::Range);
+                    if at == 0 {
+                        self.range(left);
+                    }
+                }
+            }
+        }
+    }
+
+    fn equal(&mut self, this: &Expr, other: &Expr) {
+        self.slot(this, other, Compared::Equal);
+        let Some(column) = self.walk.resolve(this, self.scope) else {
+            self.expression(this, other);
+            return;
+        };
+        match self.walk.resolve(other, self.scope) {
+            Some(partner) if partner.search == column.search => {}
+            Some(_) => {
+                self.search(&column).joined.insert(column.name);
+            }
+            None if !self.is_value(other) => {
+                // A column of a subquery, or an expression over the other tables.
+                self.search(&column).joined.insert(column.name);
+            }
+            None => {
+                if let Some(constant) = constant(other) {
+                    let condition = format!("{} = {constant}", quoted(&column.name));
+                    let constants = &mut self.search(&column).constants;
+                    constants.insert(column.name.clone(), condition);
+                }
+                self.search(&column).equal.insert(column.name);
+            }
+        }
+    }
+
+    /// `lower(name) = …`: an index on the expression serves it.
+    fn expression(&mut self, this: &Expr, other: &Expr) {
+        let Expr::Function(function) = this else {
+            return;
+        };
+        if !STEADY.contains(&function_name(function).as_str()) || !self.is_value(other) {
+            return;
+        }
+        let Some(column) = self.only_column(this) else {
+            return;
+        };
+        let mut plain = this.clone();
+        let _ = visit_expressions_mut(&mut plain, |expr: &mut Expr| {
+            if let Expr::CompoundIdentifier(parts) = expr
+                && let Some(last) = parts.last().cloned()
+            {
+                *expr = Expr::Identifier(last);
+            }
+            ControlFlow::<()>::Continue(())
+        });
+        self.search(&column).expressions.insert(plain.to_string());
+    }
+
+    /// The one column that an expression is made of.
+    fn only_column(&self, expr: &Expr) -> Option<Column> {
+        let mut columns = self.columns(expr);
+        columns.dedup();
+        match columns.as_slice() {
+            [one] => Some(one.clone()),
+            _ => None,
+        }
+    }
+
+    fn columns(&self, expr: &Expr) -> Vec<Column> {
+        let mut found = Vec::new();
+        let _ = visit_expressions(expr, |part: &Expr| {
+            // Not what stands in brackets: it comes again without them.
+            if !matches!(part, Expr::Nested(_)) {
+                found.extend(self.walk.resolve(part, self.scope));
+            }
+            ControlFlow::<()>::Continue(())
+        });
+        found
+    }
+
+    /// Whether it is the same for all rows: no column stands in it, and no query.
+    fn is_value(&self, expr: &Expr) -> bool {
+        let flow = visit_expressions(expr, |part: &Expr| match part {
+            Expr::Identifier(_)
+            | Expr::CompoundIdentifier(_)
+            | Expr::Subquery(_)
+            | Expr::Exists { .. } => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        });
+        flow.is_continue()
+    }
+
+    fn listed(&mut self, expr: &Expr) {
+        if let Some(column) = self.walk.resolve(expr, self.scope) {
+            self.search(&column).listed.insert(column.name);
+        }
+    }
+
+    fn range(&mut self, expr: &Expr) {
+        if let Some(column) = self.walk.resolve(expr, self.scope) {
+            self.search(&column).ranges.insert(column.name);
+        }
+    }
+
+    fn constant(&mut self, expr: &Expr, condition: &str) {
+        if let Some(column) = self.walk.resolve(expr, self.scope) {
+            let condition = format!("{}{condition}", quoted(&column.name));
+            let search = self.search(&column);
+            search.constants.insert(column.name.clone(), condition);
+            search.equal.insert(column.name);
+        }
+    }
+
+    fn truth(&mut self, expr: &Expr, before: &str, behind: &str) {
+        if let Some(column) = self.walk.resolve(expr, self.scope) {
+            let condition = format!("{before}{}{behind}", quoted(&column.name));
+            let search = self.search(&column);
+            search.constants.insert(column.name.clone(), condition);
+            search.equal.insert(column.name);
+        }
+    }
+
+    fn pattern(&mut self, expr: &Expr, pattern: &Expr) {
+        self.slot(expr, pattern, Compared::Pattern);
+        let leading = match leading_text(pattern) {
+            Some(text) => text.starts_with(['%', '_']),
+            // A bound pattern may begin with anything.
+            None => true,
+        };
+        if let (true, Some(column)) = (leading, self.walk.resolve(expr, self.scope)) {
+            self.search(&column).contains.insert(column.name);
+        }
+    }
+
+    /// The placeholders of `other` are compared with the one column of `this`.
+    fn slot(&mut self, this: &Expr, other: &Expr, how: Compared) {
+        let numbers = placeholders(other);
+        if numbers.is_empty() {
+            return;
+        }
+        let Some(column) = self.only_column(this) else {
+            return;
+        };
+        let table = self.search(&column).table.clone();
+        for number in numbers {
+            let slot = self.walk.found.slots.entry(number).or_insert(Slot::Other);
+            if *slot == Slot::Other {
+                *slot = Slot::Compared {
+                    table: table.clone(),
+                    column: column.name.clone(),
+                    how,
+                };
+            }
+        }
+    }
+}
+
+fn flatten(condition: &Expr, branches: &mut Vec<Expr>) {
+    match condition {
+        Expr::Nested(inner) if matches!(**inner, Expr::BinaryOp { op: Op::Or, .. }) => {
+            flatten(inner, branches);
+        }
+        Expr::BinaryOp {
+            left,
+            op: Op::Or,
+            right,
+        } => {
+            flatten(left, branches);
+            flatten(right, branches);
+        }
+        other => branches.push(other.clone()),
+    }
+}
+
+/// A constant as it is written.
+fn constant(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Nested(inner) => constant(inner),
+        Expr::Value(value) => match &value.value {
+            Value::Placeholder(_) | Value::Null => None,
+            other => Some(other.to_string()),
+        },
+        Expr::Cast { expr: inner, .. } => constant(inner).map(|_| expr.to_string()),
+        _ => None,
+    }
+}
+
+/// The constant text that a pattern begins with.
+fn leading_text(pattern: &Expr) -> Option<String> {
+    match pattern {
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => leading_text(inner),
+        Expr::BinaryOp {
+            left,
+            op: Op::StringConcat,
+            ..
+        } => leading_text(left),
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => Some(text.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn quoted(name: &str) -> String {
+    super::candidate::quoted(name)
+}

@@ -1,0 +1,153 @@
+//! What one statement asks of each table: the conditions an index could serve, and what its
+//! placeholders stand for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use speedwell_sql::Dialect;
+use sqlparser::{
+    dialect::{PostgreSqlDialect, SQLiteDialect},
+    parser::Parser,
+};
+
+use super::{error::AdviceError, walk::Walk};
+use crate::{Schema, statement};
+
+/// One statement, read for its indexes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// The statement with every placeholder written as `$n`.
+    pub(crate) text: String,
+    /// One for each appearance of a base table, and one more for each branch of an `OR`.
+    pub(crate) searches: Vec<Search>,
+    /// What each placeholder stands for, by its number.
+    pub(crate) slots: BTreeMap<usize, Slot>,
+    /// What it writes.
+    pub(crate) write: Option<Write>,
+}
+
+/// How one appearance of a table is searched. Column names are as declared.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Search {
+    /// The table as declared.
+    pub(crate) table: String,
+    /// Columns compared with `=` to a value, or `IS NULL`.
+    pub(crate) equal: BTreeSet<String>,
+    /// Columns compared with a list of values.
+    pub(crate) listed: BTreeSet<String>,
+    /// Those of `equal` that are compared with a constant: the condition, without qualifiers.
+    pub(crate) constants: BTreeMap<String, String>,
+    /// Columns compared with `=` to a column of another table.
+    pub(crate) joined: BTreeSet<String>,
+    /// Columns compared with `<` or `>`; of rows of values the first.
+    pub(crate) ranges: BTreeSet<String>,
+    /// Columns that are searched for a text in their middle.
+    pub(crate) contains: BTreeSet<String>,
+    /// Expressions of this table's columns that are compared with `=` to a value.
+    pub(crate) expressions: BTreeSet<String>,
+    /// What the rows are sorted by; `true` for descending.
+    pub(crate) order: Vec<(String, bool)>,
+    /// Whether only so many rows are wanted.
+    pub(crate) limited: bool,
+    /// Columns that are read; the flag says all of them.
+    pub(crate) used: BTreeSet<String>,
+    /// Whether every column is read.
+    pub(crate) uses_all: bool,
+}
+
+/// What a placeholder stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// A value compared with a column.
+    Compared {
+        /// The table as declared.
+        table: String,
+        /// The column as declared.
+        column: String,
+        /// How.
+        how: Compared,
+    },
+    /// A value stored in a column.
+    Stored {
+        /// The table as declared.
+        table: String,
+        /// The column as declared.
+        column: String,
+    },
+    /// The rows of a page.
+    Limit,
+    /// The rows before a page.
+    Offset,
+    /// Something else.
+    Other,
+}
+
+/// How a value is compared with a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compared {
+    /// `=`, one of a list, part of an expression.
+    Equal,
+    /// An array of values.
+    Array,
+    /// `<`, `>` and the like.
+    Range,
+    /// A pattern or a part of one.
+    Pattern,
+}
+
+/// What a statement writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Write {
+    /// The table as declared.
+    pub(crate) table: String,
+    /// How.
+    pub(crate) kind: WriteKind,
+}
+
+/// How a statement writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum WriteKind {
+    /// New rows.
+    Insert,
+    /// The columns that are set.
+    Update(BTreeSet<String>),
+    /// Rows go, and with them or against them what refers to them.
+    Delete,
+}
+
+impl Facts {
+    /// The tables it reads or writes.
+    pub(crate) fn tables(&self) -> BTreeSet<&str> {
+        let written = self.write.iter().map(|write| write.table.as_str());
+        let read = self.searches.iter().map(|search| search.table.as_str());
+        read.chain(written).collect()
+    }
+}
+
+/// Reads a statement.
+///
+/// # Errors
+/// When it is not one statement, or not one that can be read.
+pub(crate) fn facts(sql: &str, dialect: Dialect, schema: &Schema) -> Result<Facts, AdviceError> {
+    let text = statement::numbered(sql, dialect)?;
+    // Refuses what is too deep to be walked.
+    speedwell_sql::structure(&text, dialect, &|table| schema.columns(table))
+        .map_err(|error| AdviceError::Unreadable(error.to_string()))?;
+    let parsed = match dialect {
+        Dialect::Postgres => Parser::parse_sql(&PostgreSqlDialect {}, &text),
+        _ => Parser::parse_sql(&SQLiteDialect {}, &text),
+    };
+    // What the parser says may hold a value.
+    let parsed =
+        parsed.map_err(|_| AdviceError::Unreadable("its syntax is not known".to_owned()))?;
+    let [statement] = parsed.as_slice() else {
+        return Err(AdviceError::Unreadable(
+            "it is not one statement".to_owned(),
+        ));
+    };
+    let mut facts = Walk::read(statement, schema, dialect);
+    facts.text = text;
+    Ok(facts)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,287 @@
+//! What comes of it: a verdict for every statement, and each index with its gain and its price.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use speedwell_sql::Dialect;
+
+use super::{
+    Asked,
+    facts::Facts,
+    ground::Run,
+    hygiene::NeedlessIndex,
+    prove::Proved,
+    trial::{Cost, Trials},
+};
+use crate::Schema;
+
+/// A statement this cheap needs no help, whatever it does.
+const CHEAP_PAGES: f64 = 200.0;
+/// Share of the pages that must go for a statement to be called improved.
+const IMPROVED: f64 = 0.9;
+
+/// Share of the time that must go for a statement to be called improved by its time alone.
+const QUICKER: f64 = 0.67;
+/// Less than this is an accident.
+const NOTICEABLE_MILLIS: f64 = 1.0;
+
+/// Advice for a workload.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Advice {
+    /// Which database it is for.
+    #[serde(skip)]
+    pub dialect: Dialect,
+    /// Of each statement, in the order in which they were asked.
+    pub statements: Vec<Judged>,
+    /// The indexes to build, sorted by table and columns.
+    pub indexes: Vec<AdvisedIndex>,
+    /// Indexes of the database that are needless beside others.
+    pub needless: Vec<NeedlessIndex>,
+    /// Indexes that were built and tried.
+    pub tried: usize,
+    /// Indexes that were refused because a statement got worse with them.
+    pub refused: Vec<String>,
+    /// Statements that were executed.
+    pub executed: u64,
+    /// How long it took.
+    pub times: Times,
+}
+
+/// How long each part took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Times {
+    /// Reading the schema and copying the rows.
+    pub copy: Duration,
+    /// Building the candidates.
+    pub build: Duration,
+    /// Choosing among them, executions included.
+    pub choose: Duration,
+    /// All of it.
+    pub all: Duration,
+}
+
+/// What one execution costs on average over the values tried.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Figures {
+    /// Pages looked at; on SQLite hundreds of machine instructions.
+    pub pages: f64,
+    /// Pages that triggers looked at, those of foreign keys among them.
+    pub trigger_pages: f64,
+    /// Milliseconds.
+    pub millis: f64,
+}
+
+/// A verdict on one statement.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Judged {
+    /// What it is called.
+    pub name: String,
+    /// What becomes of it.
+    pub verdict: Verdict,
+    /// Without the advice.
+    pub before: Option<Figures>,
+    /// With it.
+    pub after: Option<Figures>,
+    /// How many choices of values it was tried with.
+    pub values: usize,
+}
+
+/// What becomes of a statement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "is", content = "reason")]
+pub enum Verdict {
+    /// The advice makes it cheaper.
+    Improved,
+    /// It needs no help.
+    AlreadyGood,
+    /// It cannot be helped, or not be tried, for this reason.
+    Cannot(String),
+}
+
+/// An index to build.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AdvisedIndex {
+    /// Its name.
+    pub name: String,
+    /// The table.
+    pub table: String,
+    /// `table (columns) ...`
+    pub definition: String,
+    /// The statement that builds it.
+    pub ddl: String,
+    /// The migration: builds it while others write.
+    pub up: String,
+    /// The migration taken back.
+    pub down: String,
+    /// Its size in the copy.
+    pub bytes: u64,
+    /// The statements that are dearer without this index alone.
+    pub buys: Vec<Bought>,
+    /// Pages that each new row of the table costs more.
+    pub pages_per_row: Option<f64>,
+    /// Microseconds that each new row costs more, as measured once.
+    pub micros_per_row: Option<f64>,
+}
+
+/// A statement that an index serves.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Bought {
+    /// Which.
+    pub statement: String,
+    /// Without this index, all others being there.
+    pub without: Figures,
+    /// With it.
+    pub with: Figures,
+}
+
+impl From<Run> for Figures {
+    fn from(run: Run) -> Self {
+        Self {
+            pages: run.pages,
+            trigger_pages: run.trigger_pages,
+            millis: run.millis,
+        }
+    }
+}
+
+pub(crate) fn advice<G>(
+    proved: &Proved,
+    trials: &Trials<G>,
+    dialect: Dialect,
+    workload: &[Asked],
+    read: &[Result<Facts, String>],
+    schema: &Schema,
+) -> Advice {
+    // Names of those that were tried, in the order of the trials.
+    let names: Vec<&str> = workload
+        .iter()
+        .zip(read)
+        .filter(|(_, facts)| facts.is_ok())
+        .map(|(asked, _)| asked.name.as_str())
+        .collect();
+    let mut place = 0;
+    let mut statements = Vec::with_capacity(workload.len());
+    for (asked, facts) in workload.iter().zip(read) {
+        statements.push(match facts {
+            Ok(_) => {
+                place += 1;
+                judged(asked, proved, trials, schema, dialect, place - 1)
+            }
+            Err(reason) => Judged {
+                name: asked.name.clone(),
+                verdict: Verdict::Cannot(reason.clone()),
+                before: None,
+                after: None,
+                values: 0,
+            },
+        });
+    }
+    let indexes = proved.chosen.iter();
+    Advice {
+        dialect,
+        statements,
+        indexes: indexes
+            .map(|index| advised(*index, proved, trials, dialect, &names))
+            .collect(),
+        needless: Vec::new(),
+        tried: trials.built.len(),
+        refused: proved
+            .refused
+            .iter()
+            .map(|index| trials.built[*index].candidate.body(dialect))
+            .collect(),
+        executed: trials.executed,
+        times: Times::default(),
+    }
+}
+
+fn judged<G>(
+    asked: &Asked,
+    proved: &Proved,
+    trials: &Trials<G>,
+    schema: &Schema,
+    dialect: Dialect,
+    place: usize,
+) -> Judged {
+    let (before, after) = (&proved.before[place], &proved.after[place]);
+    let tables = trials.statements[place].facts.tables();
+    let has_rows = |name: &&str| {
+        schema
+            .table(name)
+            .is_some_and(|table| table.rows != Some(0))
+    };
+    let verdict = match (before, after) {
+        (Cost::Failed(reason), _) | (_, Cost::Failed(reason)) => Verdict::Cannot(reason.clone()),
+        _ if !tables.is_empty() && !tables.iter().any(has_rows) => {
+            Verdict::Cannot("its tables hold no rows to try it on".to_owned())
+        }
+        _ if is_improved(before, after) => Verdict::Improved,
+        _ if after.pages() <= CHEAP_PAGES => Verdict::AlreadyGood,
+        _ if dialect != Dialect::Postgres && looks_inside(&trials.statements[place].facts) => {
+            Verdict::Cannot(
+                "a pattern that may begin anywhere needs a full-text table (FTS5), which is not tried"
+                    .to_owned(),
+            )
+        }
+        _ => Verdict::Cannot(format!(
+            "none of the {} indexes tried makes it cheaper",
+            trials.built.len()
+        )),
+    };
+    Judged {
+        name: asked.name.clone(),
+        verdict,
+        before: before.run().map(Figures::from),
+        after: after.run().map(Figures::from),
+        values: trials.statements[place].texts.len(),
+    }
+}
+
+/// Whether it searches for a text in the middle of a column.
+fn looks_inside(facts: &Facts) -> bool {
+    facts
+        .searches
+        .iter()
+        .any(|search| !search.contains.is_empty())
+}
+
+/// Fewer pages, or the pages it looks at are quicker to look at.
+fn is_improved(before: &Cost, after: &Cost) -> bool {
+    let millis = |cost: &Cost| cost.run().map_or(0.0, |run| run.millis);
+    let quicker = millis(before) - millis(after) > NOTICEABLE_MILLIS
+        && millis(after) < millis(before) * QUICKER;
+    after.pages() < before.pages() * IMPROVED || quicker
+}
+
+fn advised<G>(
+    index: usize,
+    proved: &Proved,
+    trials: &Trials<G>,
+    dialect: Dialect,
+    names: &[&str],
+) -> AdvisedIndex {
+    let built = &trials.built[index];
+    let candidate = &built.candidate;
+    let bought = proved.without.get(&index).into_iter().flatten();
+    let buys = bought.filter_map(|(statement, cost)| {
+        Some(Bought {
+            statement: (*names.get(*statement)?).to_owned(),
+            without: cost.run()?.into(),
+            with: proved.after[*statement].run()?.into(),
+        })
+    });
+    let price = proved.prices.get(&index).filter(|(all, _)| all.rows > 0);
+    AdvisedIndex {
+        name: candidate.name(),
+        table: candidate.table.clone(),
+        definition: candidate.body(dialect),
+        ddl: candidate.ddl(dialect),
+        up: candidate.migration(dialect),
+        down: candidate.undo(dialect),
+        bytes: built.bytes,
+        buys: buys.collect(),
+        pages_per_row: price.map(|(all, less)| (all.pages - less.pages).max(0.0) / all.rows as f64),
+        micros_per_row: price
+            .map(|(all, less)| (all.millis - less.millis).max(0.0) * 1000.0 / all.rows as f64),
+    }
+}

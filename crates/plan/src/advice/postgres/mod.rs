@@ -1,0 +1,6 @@
+//! A scratch database of PostgreSQL: made from the audited one's schema and rows, tried, dropped.
+
+mod copy;
+mod session;
+
+pub(crate) use session::open;

@@ -1,0 +1,447 @@
+//! Trials in a scratch database of PostgreSQL.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Instant,
+};
+
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
+
+use super::copy::copy;
+use crate::{
+    Schema, ScratchDatabase,
+    advice::{
+        candidate::{Candidate, Method},
+        error::AdviceError,
+        ground::{Built, Ground, Run, WritePrice},
+        sample::{LOOKED_AT, Sample, Samples},
+    },
+    postgres::{connect, options},
+};
+
+/// One builder for each core of a small machine.
+const BUILDERS: usize = 2;
+/// Rows that are written to measure the price of writing.
+const WRITTEN_ROWS: u64 = 1000;
+
+/// A scratch database, its connection and the audited database's rows in it.
+pub(crate) struct PostgresGround {
+    connection: PgConnection,
+    // Dropped behind its connection.
+    scratch: ScratchDatabase,
+    /// Whether indexes can be hidden by a mark in the catalogue, which is quicker than dropping.
+    superuser: bool,
+}
+
+/// Makes the scratch copy of the database at `url` on the server of `server`.
+pub(crate) async fn open(url: &str, server: &str) -> Result<PostgresGround, AdviceError> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!(
+        "speedwell_advice_{}_{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    );
+    let scratch = ScratchDatabase::create(&with_place(server), &name).await?;
+    let mut connection = connect(&options(scratch.url())?).await?;
+    connection
+        .execute(SESSION)
+        .await
+        .map_err(AdviceError::Scratch)?;
+    copy(&options(url)?, &options(scratch.url())?).await?;
+    let superuser: bool = sqlx::query_scalar(SUPERUSER)
+        .fetch_one(&mut connection)
+        .await
+        .map_err(AdviceError::Scratch)?;
+    Ok(PostgresGround {
+        connection,
+        scratch,
+        superuser,
+    })
+}
+
+/// The address of a server with a place for the name of a database of its own.
+fn with_place(server: &str) -> String {
+    if ScratchDatabase::is_asked_for(server) {
+        return server.to_owned();
+    }
+    let (address, options) = match server.split_once('?') {
+        Some((address, options)) => (address, format!("?{options}")),
+        None => (server, String::new()),
+    };
+    let after_scheme = address.find("://").map_or(0, |at| at + 3);
+    let end = address[after_scheme..]
+        .find('/')
+        .map_or(address.len(), |at| after_scheme + at);
+    format!("{}/{{scratch}}{options}", &address[..end])
+}
+
+impl PostgresGround {
+    /// Whether `pg_trgm` can be had here.
+    pub(crate) async fn has_trigrams(&mut self) -> bool {
+        let made = self
+            .connection
+            .execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+            .await;
+        made.is_ok()
+    }
+
+    /// Some rows of every table, the same ones each time.
+    pub(crate) async fn samples(&mut self, schema: &Schema) -> Result<Samples, AdviceError> {
+        let mut samples = Samples::default();
+        for table in schema.tables.values().filter(|table| !table.virtual_table) {
+            let columns: Vec<String> = table
+                .columns
+                .iter()
+                .map(|column| column.name.clone())
+                .collect();
+            let texts: Vec<String> = columns
+                .iter()
+                .map(|name| format!("\"{}\"::TEXT", name.replace('"', "\"\"")))
+                .collect();
+            let rows = table.rows.unwrap_or(0).max(1) as f64;
+            let share = (200.0 * f64::from(LOOKED_AT) / rows).min(100.0);
+            let question = format!(
+                "SELECT ARRAY[{}]
+                 FROM \"{}\" TABLESAMPLE BERNOULLI ({share}) REPEATABLE (7)
+                 LIMIT {}",
+                texts.join(", "),
+                table.name.replace('"', "\"\""),
+                2 * LOOKED_AT,
+            );
+            let Ok(rows) = self.connection.fetch_all(AssertSqlSafe(question)).await else {
+                continue;
+            };
+            let rows = rows
+                .iter()
+                .map(|row| row.try_get::<Vec<Option<String>>, _>(0));
+            let rows = rows
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(AdviceError::Scratch)?;
+            samples
+                .0
+                .insert(table.name.clone(), Sample { columns, rows });
+        }
+        Ok(samples)
+    }
+
+    /// Drops the scratch database and says if that fails.
+    pub(crate) async fn remove(self) -> Result<(), AdviceError> {
+        let _ = self.connection.close().await;
+        Ok(self.scratch.remove().await?)
+    }
+
+    async fn size(&mut self, name: &str) -> Result<u64, AdviceError> {
+        let bytes: i64 = sqlx::query_scalar("SELECT pg_relation_size(quote_ident($1)::REGCLASS)")
+            .bind(name.to_owned())
+            .fetch_one(&mut self.connection)
+            .await
+            .map_err(AdviceError::Scratch)?;
+        Ok(u64::try_from(bytes).unwrap_or(0))
+    }
+
+    /// Blocks that this transaction has looked at, in tables and indexes of the user.
+    async fn blocks(&mut self) -> Result<f64, AdviceError> {
+        let blocks: Option<i64> = sqlx::query_scalar(BLOCKS)
+            .fetch_one(&mut self.connection)
+            .await
+            .map_err(AdviceError::Scratch)?;
+        Ok(blocks.unwrap_or(0) as f64)
+    }
+
+    async fn simple(&mut self, statement: &'static str) -> Result<(), AdviceError> {
+        let executed = self.connection.execute(statement).await;
+        executed.map(drop).map_err(AdviceError::Scratch)
+    }
+
+    /// An EXPLAIN: the plan, or the server's reason.
+    async fn explain(&mut self, question: String) -> Result<Result<Value, String>, AdviceError> {
+        // The simple protocol asks once where the other asks twice. It would take several
+        // statements, but what comes here was read as one.
+        let asking = sqlx::raw_sql(AssertSqlSafe(question));
+        let answered = asking.fetch_one(&mut self.connection).await;
+        let answer = match answered {
+            Ok(row) => Ok(row.try_get::<Value, _>(0).map_err(AdviceError::Scratch)?),
+            Err(sqlx::Error::Database(error)) => {
+                let reason = reason(&*error);
+                self.simple(BACK).await?;
+                Err(reason)
+            }
+            Err(error) => return Err(AdviceError::Scratch(error)),
+        };
+        Ok(answer)
+    }
+}
+
+impl Ground for PostgresGround {
+    async fn build(&mut self, candidates: Vec<Candidate>) -> Result<Vec<Built>, AdviceError> {
+        let statements: Vec<String> = candidates
+            .iter()
+            .map(|candidate| candidate.ddl(speedwell_sql::Dialect::Postgres))
+            .collect();
+        // The longest first, so that the builders end together.
+        let mut queue: Vec<String> = statements;
+        queue.sort_by_key(|statement| statement.contains(" USING gin "));
+        let queue = std::sync::Arc::new(std::sync::Mutex::new(queue));
+        let mut builders = Vec::new();
+        for _ in 0..BUILDERS {
+            let mut connection = connect(&options(self.scratch.url())?).await?;
+            let queue = std::sync::Arc::clone(&queue);
+            builders.push(async move {
+                connection.execute(SESSION).await?;
+                loop {
+                    let next = queue
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner)
+                        .pop();
+                    let Some(statement) = next else { break };
+                    match connection.execute(AssertSqlSafe(statement)).await {
+                        Ok(_) | Err(sqlx::Error::Database(_)) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                connection.close().await
+            });
+        }
+        let done = futures_util::future::join_all(builders).await;
+        done.into_iter()
+            .collect::<Result<Vec<()>, _>>()
+            .map_err(AdviceError::Scratch)?;
+        // Estimates for expressions exist only once they were looked at.
+        let expressions: std::collections::BTreeSet<&str> = candidates
+            .iter()
+            .filter(|candidate| candidate.keys.iter().any(|key| key.expression))
+            .map(|candidate| candidate.table.as_str())
+            .collect();
+        for table in expressions {
+            let statement = format!("ANALYZE \"{}\"", table.replace('"', "\"\""));
+            let done = self.connection.execute(AssertSqlSafe(statement)).await;
+            done.map_err(AdviceError::Scratch)?;
+        }
+        let mut tables: BTreeMap<String, u64> = BTreeMap::new();
+        let mut built = Vec::new();
+        for candidate in candidates {
+            let Ok(bytes) = self.size(&candidate.name()).await else {
+                continue;
+            };
+            let table_bytes = match tables.get(&candidate.table) {
+                Some(bytes) => *bytes,
+                None => self.size(&candidate.table).await?,
+            };
+            tables.insert(candidate.table.clone(), table_bytes);
+            // New entries of a trigram index wait in a list that every search reads; a built one
+            // has none.
+            debug_assert!(candidate.method == Method::Btree || bytes > 0);
+            built.push(Built {
+                candidate,
+                bytes,
+                table_bytes,
+            });
+        }
+        Ok(built)
+    }
+
+    async fn enter(&mut self, hidden: &[String]) -> Result<(), AdviceError> {
+        self.simple("BEGIN").await?;
+        if !self.superuser {
+            return self.drop_indexes(hidden).await;
+        }
+        let hiding = sqlx::query(HIDE).bind(hidden.to_vec());
+        let done = self.connection.execute(hiding).await;
+        done.map_err(AdviceError::Scratch)?;
+        self.simple(BEGUN).await
+    }
+
+    async fn enter_for_writing(&mut self, hidden: &[String]) -> Result<(), AdviceError> {
+        self.simple("BEGIN").await?;
+        self.drop_indexes(hidden).await
+    }
+
+    async fn plan(&mut self, statement: &str) -> Result<Result<String, String>, AdviceError> {
+        let question = format!("EXPLAIN (COSTS OFF, FORMAT JSON) {statement}");
+        let plan = self.explain(question).await?;
+        Ok(plan.map(|plan| plan.to_string()))
+    }
+
+    async fn run(&mut self, statement: &str) -> Result<Result<Run, String>, AdviceError> {
+        let reads = statement
+            .get(..6)
+            .is_some_and(|word| word.eq_ignore_ascii_case("SELECT"));
+        let before = match reads {
+            true => 0.0,
+            false => self.blocks().await?,
+        };
+        let question = format!("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {statement}");
+        let answer = match self.explain(question).await? {
+            Ok(answer) => answer,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let top = &answer[0];
+        let triggers = top["Triggers"]
+            .as_array()
+            .is_some_and(|all| !all.is_empty());
+        let all = match reads {
+            true => 0.0,
+            false => self.blocks().await? - before,
+        };
+        if !reads {
+            self.simple(BACK).await?;
+        }
+        let number = |value: &Value| value.as_f64().unwrap_or(0.0);
+        let plan = &top["Plan"];
+        let pages = number(&plan["Shared Hit Blocks"]) + number(&plan["Shared Read Blocks"]);
+        Ok(Ok(Run {
+            pages,
+            trigger_pages: match triggers {
+                true => (all - pages).max(0.0),
+                false => 0.0,
+            },
+            millis: number(&top["Execution Time"]),
+            rows: number(&plan["Actual Rows"]),
+        }))
+    }
+
+    async fn write(&mut self, table: &str) -> Result<Option<WritePrice>, AdviceError> {
+        let price = self.written_again(table).await;
+        self.simple(BACK).await?;
+        match price {
+            Ok(price) => Ok(Some(price)),
+            // Rows that cannot be taken out and put back: their price is not known.
+            Err(AdviceError::Scratch(sqlx::Error::Database(_))) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn leave(&mut self) -> Result<(), AdviceError> {
+        self.simple("ROLLBACK").await
+    }
+}
+
+impl PostgresGround {
+    async fn drop_indexes(&mut self, hidden: &[String]) -> Result<(), AdviceError> {
+        if hidden.is_empty() {
+            return self.simple(BEGUN).await;
+        }
+        let names: Vec<String> = hidden
+            .iter()
+            .map(|name| crate::advice::candidate::quoted(name))
+            .collect();
+        let dropping = format!("DROP INDEX {}", names.join(", "));
+        let done = self.connection.execute(AssertSqlSafe(dropping)).await;
+        done.map_err(AdviceError::Scratch)?;
+        self.simple(BEGUN).await
+    }
+
+    /// Takes the first rows of the table out, with nothing referring to them, and writes them
+    /// again; only the writing counts.
+    async fn written_again(&mut self, table: &str) -> Result<WritePrice, AdviceError> {
+        let quoted = format!("\"{}\"", table.replace('"', "\"\""));
+        let referring = sqlx::query_scalar::<_, String>(REFERRING)
+            .bind(table.to_owned())
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(AdviceError::Scratch)?;
+        let mut statements = referring;
+        statements.push(format!(
+            "CREATE TEMPORARY TABLE speedwell_moved ON COMMIT DROP AS
+             SELECT * FROM {quoted} LIMIT {WRITTEN_ROWS}"
+        ));
+        statements.push(format!(
+            "DELETE FROM {quoted}
+             WHERE ctid = ANY (ARRAY(SELECT ctid FROM {quoted} LIMIT {WRITTEN_ROWS}))"
+        ));
+        for statement in statements {
+            let done = self.connection.execute(AssertSqlSafe(statement)).await;
+            done.map_err(AdviceError::Scratch)?;
+        }
+        let before = self.blocks().await?;
+        let begun = Instant::now();
+        let insert =
+            format!("INSERT INTO {quoted} OVERRIDING SYSTEM VALUE SELECT * FROM speedwell_moved");
+        let done = self.connection.execute(AssertSqlSafe(insert)).await;
+        let rows = done.map_err(AdviceError::Scratch)?.rows_affected();
+        let millis = begun.elapsed().as_secs_f64() * 1000.0;
+        Ok(WritePrice {
+            rows,
+            pages: self.blocks().await? - before,
+            millis,
+        })
+    }
+}
+
+/// The server's words, unless they may hold a value.
+fn reason(error: &dyn sqlx::error::DatabaseError) -> String {
+    match error.code() {
+        Some(code) if code.starts_with("22") => {
+            format!("a value from the database does not suit the statement (SQLSTATE {code})")
+        }
+        _ => error.message().to_owned(),
+    }
+}
+
+/// The scratch copy is thrown away, so nothing waits for its disk. Parallel workers would make
+/// the pages of one plan depend on what else the machine does, and scans that join others would
+/// begin anywhere.
+const SESSION: &str = "
+    SET synchronous_commit = off;
+    SET maintenance_work_mem = '128MB';
+    SET max_parallel_workers_per_gather = 0;
+    SET synchronize_seqscans = off;
+    SET jit = off;
+    SET statement_timeout = '60s';
+    SET lock_timeout = '10s'";
+
+const SUPERUSER: &str = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user";
+
+/// Foreign keys keep the plans of their triggers, and do not notice that an index is hidden.
+const BEGUN: &str = "
+    DISCARD PLANS;
+    SAVEPOINT trial";
+
+/// Takes back what a statement did; the savepoint stays.
+const BACK: &str = "ROLLBACK TO trial";
+
+const HIDE: &str = "
+    UPDATE pg_index
+    SET indisvalid = FALSE
+    WHERE indexrelid IN (SELECT c.oid
+                         FROM pg_class AS c
+                         WHERE c.relkind = 'i'
+                           AND c.relname = ANY($1))";
+
+/// 16384 is where the numbers of what users make begin.
+const BLOCKS: &str = "
+    SELECT SUM(pg_stat_get_xact_blocks_fetched(oid))::BIGINT
+    FROM pg_class
+    WHERE relkind IN ('r', 'i', 't', 'm')
+      AND oid >= 16384";
+
+const REFERRING: &str = "
+    SELECT format('ALTER TABLE %I.%I DROP CONSTRAINT %I', n.nspname, c.relname, k.conname)
+    FROM pg_constraint AS k
+    JOIN pg_class AS c ON c.oid = k.conrelid
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    JOIN pg_class AS to_ ON to_.oid = k.confrelid
+    WHERE k.contype = 'f'
+      AND to_.relname = $1
+    ORDER BY c.relname, k.conname";
+
+#[cfg(test)]
+mod tests {
+    use super::with_place;
+
+    #[test]
+    fn the_name_in_an_address_gives_way_to_the_scratch_database() {
+        for (from, to) in [
+            (
+                "postgres://u@h:1/a?sslmode=disable",
+                "postgres://u@h:1/{scratch}?sslmode=disable",
+            ),
+            ("postgres://u@h", "postgres://u@h/{scratch}"),
+            ("postgres://u@h/{scratch}", "postgres://u@h/{scratch}"),
+        ] {
+            assert_eq!(with_place(from), to);
+        }
+    }
+}

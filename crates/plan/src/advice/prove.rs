@@ -1,0 +1,214 @@
+//! The proof: every statement executed with all its values before and after, and what each index
+//! buys and costs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use super::{
+    choice::{choose, is_worse},
+    error::AdviceError,
+    ground::{Ground, WritePrice},
+    trial::{Cost, Set, Trials},
+};
+
+/// Times that an index is refused and the choice made again.
+const MOST_ROUNDS: usize = 8;
+/// All the values that a statement has.
+const ALL: usize = usize::MAX;
+
+/// What an index saves is told if it is more than this share and these pages.
+const NOTICEABLE: f64 = 1.05;
+/// See [`NOTICEABLE`].
+const NOTICEABLE_PAGES: f64 = 0.5;
+/// A statement may take this share more time.
+const SLOWER: f64 = 1.5;
+/// And so many milliseconds.
+const SLOWER_MILLIS: f64 = 5.0;
+/// Executions of which the quickest counts.
+const LOOKS: usize = 3;
+
+/// A proved choice.
+pub(crate) struct Proved {
+    pub(crate) chosen: Set,
+    /// Of each statement without and with the indexes.
+    pub(crate) before: Vec<Cost>,
+    pub(crate) after: Vec<Cost>,
+    /// Of each chosen index the statements that are dearer without it alone, and their cost then.
+    pub(crate) without: BTreeMap<usize, BTreeMap<usize, Cost>>,
+    /// Of each chosen index the price of writing to its table with all indexes and without it.
+    pub(crate) prices: BTreeMap<usize, (WritePrice, WritePrice)>,
+    /// Indexes that were refused because a statement got worse.
+    pub(crate) refused: BTreeSet<usize>,
+    pub(crate) choosing: Duration,
+}
+
+/// Chooses, executes everything, and refuses what makes a statement worse.
+pub(crate) async fn prove<G: Ground>(trials: &mut Trials<G>) -> Result<Proved, AdviceError> {
+    let begun = Instant::now();
+    let all: Vec<usize> = (0..trials.statements.len()).collect();
+    let mut refused = BTreeSet::new();
+    let (mut chosen, mut after);
+    let before = trials.costs(&all, &Set::new(), ALL).await?;
+    let mut round = 0;
+    loop {
+        chosen = choose(trials, &refused).await?;
+        after = trials.costs(&all, &chosen, ALL).await?;
+        let worse = match worse(trials, &before, &after) {
+            Some(statement) => Some(statement),
+            None => slower(trials, &before, &after, &chosen).await?,
+        };
+        let Some(worse) = worse else { break };
+        round += 1;
+        match guilty(trials, worse, &chosen).await? {
+            Some(index) if round < MOST_ROUNDS => {
+                refused.insert(index);
+            }
+            // Nobody alone is guilty: without advice nothing gets worse.
+            _ => {
+                chosen = Set::new();
+                after = before.clone();
+                break;
+            }
+        }
+    }
+    let choosing = begun.elapsed();
+    let mut without = BTreeMap::new();
+    for index in &chosen {
+        without.insert(*index, dearer(trials, *index, &chosen, &after).await?);
+    }
+    let prices = prices(trials, &chosen).await?;
+    Ok(Proved {
+        chosen,
+        before,
+        after,
+        without,
+        prices,
+        refused,
+        choosing,
+    })
+}
+
+/// The first statement that got worse by its pages. What a write does for the indexes themselves
+/// is their price, not a fault.
+fn worse<G>(trials: &Trials<G>, before: &[Cost], after: &[Cost]) -> Option<usize> {
+    (0..before.len()).find(|statement| {
+        let writes = trials.statements[*statement].facts.write.is_some();
+        !writes && is_worse(&before[*statement], &after[*statement])
+    })
+}
+
+/// The first statement that got slower, looked at again so that no accident is taken for a fault.
+async fn slower<G: Ground>(
+    trials: &mut Trials<G>,
+    before: &[Cost],
+    after: &[Cost],
+    chosen: &Set,
+) -> Result<Option<usize>, AdviceError> {
+    let is_slower = |before: f64, after: f64| after > before * SLOWER + SLOWER_MILLIS;
+    let millis = |cost: &Cost| cost.run().map_or(0.0, |run| run.millis);
+    for statement in 0..before.len() {
+        if !is_slower(millis(&before[statement]), millis(&after[statement])) {
+            continue;
+        }
+        let was = trials.again(statement, &Set::new(), LOOKS).await?;
+        let is = trials.again(statement, chosen, LOOKS).await?;
+        if is_slower(was, is) {
+            return Ok(Some(statement));
+        }
+    }
+    Ok(None)
+}
+
+/// The index without which the statement is cheapest.
+async fn guilty<G: Ground>(
+    trials: &mut Trials<G>,
+    statement: usize,
+    chosen: &Set,
+) -> Result<Option<usize>, AdviceError> {
+    let mut best: Option<(f64, usize)> = None;
+    for index in chosen {
+        let mut others = chosen.clone();
+        others.remove(index);
+        let cost = trials.costs(&[statement], &others, ALL).await?;
+        let pages = cost.first().map_or(f64::MAX, Cost::pages);
+        if best.is_none_or(|(least, _)| pages < least) {
+            best = Some((pages, *index));
+        }
+    }
+    Ok(best.map(|(_, index)| index))
+}
+
+/// The statements that are dearer without this index alone.
+async fn dearer<G: Ground>(
+    trials: &mut Trials<G>,
+    index: usize,
+    chosen: &Set,
+    after: &[Cost],
+) -> Result<BTreeMap<usize, Cost>, AdviceError> {
+    let mut others = chosen.clone();
+    others.remove(&index);
+    let concerned = trials.concerned(&trials.built[index].candidate.table.clone());
+    let costs = trials.costs(&concerned, &others, ALL).await?;
+    let pairs = concerned.into_iter().zip(costs);
+    Ok(pairs
+        .filter(|(statement, cost)| {
+            cost.pages() > after[*statement].pages() * NOTICEABLE + NOTICEABLE_PAGES
+        })
+        .collect())
+}
+
+/// What writing to the tables of the chosen indexes costs, with all and without each.
+async fn prices<G: Ground>(
+    trials: &mut Trials<G>,
+    chosen: &Set,
+) -> Result<BTreeMap<usize, (WritePrice, WritePrice)>, AdviceError> {
+    let mut with: BTreeMap<String, Option<WritePrice>> = BTreeMap::new();
+    let mut prices = BTreeMap::new();
+    for index in chosen {
+        let table = trials.built[*index].candidate.table.clone();
+        if !with.contains_key(&table) {
+            // The first time the rows find other places than later.
+            price(trials, &table, chosen).await?;
+            let price = price(trials, &table, chosen).await?;
+            with.insert(table.clone(), price);
+        }
+        let mut others = chosen.clone();
+        others.remove(index);
+        let less = price(trials, &table, &others).await?;
+        if let (Some(Some(all)), Some(less)) = (with.get(&table), less) {
+            prices.insert(*index, (*all, less));
+        }
+    }
+    Ok(prices)
+}
+
+/// Pages and the quickest time of several writings.
+async fn price<G: Ground>(
+    trials: &mut Trials<G>,
+    table: &str,
+    set: &Set,
+) -> Result<Option<WritePrice>, AdviceError> {
+    let hidden: Vec<String> = trials
+        .built
+        .iter()
+        .enumerate()
+        .filter(|(at, built)| built.candidate.table == table && !set.contains(at))
+        .map(|(_, built)| built.candidate.name())
+        .collect();
+    trials.ground.enter_for_writing(&hidden).await?;
+    let mut price: Option<WritePrice> = None;
+    for _ in 0..LOOKS {
+        let Some(next) = trials.ground.write(table).await? else {
+            break;
+        };
+        let least = price.map_or(f64::MAX, |price| price.millis);
+        price = Some(WritePrice {
+            millis: next.millis.min(least),
+            ..next
+        });
+    }
+    trials.ground.leave().await?;
+    Ok(price)
+}

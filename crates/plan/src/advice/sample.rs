@@ -1,0 +1,298 @@
+//! Rows of the scratch copy: values to run statements with, and what they tell of columns.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use speedwell_sql::{Dialect, TokenKind};
+
+use super::facts::{Compared, Facts, Slot};
+use crate::{Schema, Table};
+
+/// Rows of a table that are looked at.
+pub(crate) const LOOKED_AT: u32 = 2000;
+/// Values of an array.
+const LIST: usize = 10;
+/// Rows of a page.
+const PAGE: &str = "20";
+/// A text that nobody stores.
+const NOWHERE: &str = "speedwell: no such value";
+
+/// Some rows of one table, values as texts.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sample {
+    pub(crate) columns: Vec<String>,
+    pub(crate) rows: Vec<Vec<Option<String>>>,
+}
+
+/// Some rows of every table.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Samples(pub(crate) BTreeMap<String, Sample>);
+
+/// One choice of values for a statement's placeholders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pick {
+    /// The value that so many places down the list of frequencies stands.
+    Frequent(usize),
+    /// Those of a row, by its share of the sample in percent.
+    Row(usize),
+    /// The rarest values.
+    Rare,
+    /// Values that no row has.
+    Absent,
+}
+
+const PICKS: [Pick; 6] = [
+    Pick::Frequent(0),
+    Pick::Rare,
+    Pick::Absent,
+    Pick::Frequent(1),
+    Pick::Row(30),
+    Pick::Row(70),
+];
+
+impl Samples {
+    /// Distinct values of a column in the sample.
+    pub(crate) fn distinct(&self, table: &str, column: &str) -> usize {
+        self.values(table, column).collect::<BTreeSet<_>>().len()
+    }
+
+    /// Bytes of a column's values on average.
+    pub(crate) fn width(&self, table: &str, column: &str) -> usize {
+        let (mut bytes, mut count) = (0, 0_usize);
+        for value in self.values(table, column) {
+            bytes += value.len();
+            count += 1;
+        }
+        bytes.checked_div(count).unwrap_or(0)
+    }
+
+    fn values(&self, table: &str, column: &str) -> impl Iterator<Item = &str> {
+        let sample = self.0.get(table);
+        let place = sample.and_then(|sample| sample.columns.iter().position(|own| own == column));
+        let rows = sample
+            .map(|sample| sample.rows.as_slice())
+            .unwrap_or_default();
+        rows.iter()
+            .filter_map(move |row| row.get(place?)?.as_deref())
+    }
+
+    /// Values of a column, most frequent first.
+    fn by_frequency(&self, table: &str, column: &str) -> Vec<&str> {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for value in self.values(table, column) {
+            *counts.entry(value).or_default() += 1;
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by(|one, other| other.1.cmp(&one.1).then(one.0.cmp(other.0)));
+        counts.into_iter().map(|(value, _)| value).collect()
+    }
+
+    /// The statement with values in place of its placeholders: hot, cold, absent, and those of
+    /// rows. One text if it has no placeholders.
+    pub(crate) fn texts(&self, facts: &Facts, dialect: Dialect, schema: &Schema) -> Vec<String> {
+        let mut texts = Vec::new();
+        for pick in PICKS {
+            let literals: BTreeMap<usize, String> = facts
+                .slots
+                .iter()
+                .map(|(number, slot)| (*number, self.literal(slot, pick, dialect, schema)))
+                .collect();
+            let text = filled(&facts.text, dialect, &literals);
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
+        texts
+    }
+
+    fn literal(&self, slot: &Slot, pick: Pick, dialect: Dialect, schema: &Schema) -> String {
+        let (table, column, how) = match slot {
+            Slot::Limit => return PAGE.to_owned(),
+            Slot::Offset => return "0".to_owned(),
+            Slot::Other => return "NULL".to_owned(),
+            Slot::Stored { table, column } => (table, column, Compared::Equal),
+            Slot::Compared { table, column, how } => (table, column, *how),
+        };
+        let known = schema.table(table);
+        let kind = known
+            .and_then(|known| kind(known, column))
+            .unwrap_or_default();
+        let pick = match slot {
+            // A stored key must not be there yet.
+            Slot::Stored { .. } if known.is_some_and(|known| known.is_unique(&[column])) => {
+                Pick::Absent
+            }
+            Slot::Stored { .. } if pick == Pick::Absent => Pick::Rare,
+            _ => pick,
+        };
+        let value = match how {
+            Compared::Range => self.bound(table, column, pick),
+            _ => self.value(table, column, pick),
+        };
+        let value = value.unwrap_or_else(|| absent(kind).to_owned());
+        match how {
+            Compared::Array => format!("'{{{}}}'", self.list(table, column, &value, pick)),
+            Compared::Pattern => quote(&middle(&value)),
+            _ => written(&value, kind, dialect),
+        }
+    }
+
+    fn value(&self, table: &str, column: &str, pick: Pick) -> Option<String> {
+        let found = match pick {
+            Pick::Frequent(at) => self.by_frequency(table, column).get(at).copied(),
+            Pick::Rare => self.by_frequency(table, column).last().copied(),
+            Pick::Row(share) => {
+                let values: Vec<&str> = self.values(table, column).collect();
+                values.get(values.len() * share / 100).copied()
+            }
+            Pick::Absent => None,
+        };
+        found.map(str::to_owned)
+    }
+
+    /// A place in the order of the values; beyond them for an absent one.
+    fn bound(&self, table: &str, column: &str, pick: Pick) -> Option<String> {
+        if let Pick::Row(_) = pick {
+            return self.value(table, column, pick);
+        }
+        let mut values: Vec<&str> = self.values(table, column).collect();
+        let number = |value: &str| value.parse::<f64>().ok();
+        match values.iter().all(|value| number(value).is_some()) {
+            true => values.sort_by(|a, b| {
+                let (a, b) = (number(a).unwrap_or(0.0), number(b).unwrap_or(0.0));
+                a.total_cmp(&b)
+            }),
+            false => values.sort_unstable(),
+        }
+        let share = match pick {
+            Pick::Frequent(0) => 50,
+            Pick::Frequent(_) => 90,
+            Pick::Rare => 10,
+            _ => return None,
+        };
+        values
+            .get(values.len() * share / 100)
+            .map(|value| (*value).to_owned())
+    }
+
+    fn list(&self, table: &str, column: &str, value: &str, pick: Pick) -> String {
+        let plain = |value: &&str| !value.contains([',', '"', '\'', '{', '}', '\\', ' ']);
+        let mut values = self.by_frequency(table, column);
+        if pick == Pick::Rare {
+            values.reverse();
+        }
+        let values: Vec<&str> = match pick {
+            Pick::Absent => vec![value],
+            _ => values.into_iter().filter(plain).take(LIST).collect(),
+        };
+        values
+            .into_iter()
+            .filter(plain)
+            .collect::<Vec<_>>()
+            .join(",")
+    }
+}
+
+fn kind<'t>(table: &'t Table, column: &str) -> Option<&'t str> {
+    let found = table.columns.iter().find(|own| own.name == column)?;
+    Some(found.kind.as_str())
+}
+
+/// A pattern for the middle of a value.
+fn middle(value: &str) -> String {
+    let inner: String = value.chars().skip(2).take(6).collect();
+    let plain = inner.replace(['%', '_', '\\'], "");
+    format!("%{plain}%")
+}
+
+/// A value that rows hardly have.
+fn absent(kind: &str) -> &'static str {
+    let kind = kind.to_lowercase();
+    let is = |words: &[&str]| words.iter().any(|word| kind.starts_with(word));
+    if is(&["smallint"]) {
+        "32761"
+    } else if is(&["bool"]) {
+        "true"
+    } else if is(&["int", "bigint", "numeric", "real", "double", "decimal"]) {
+        "2147483629"
+    } else if is(&["uuid"]) {
+        "ffffffff-ffff-4fff-bfff-fffffffffff1"
+    } else if is(&["date", "timestamp"]) {
+        "1900-01-02"
+    } else if is(&["json"]) {
+        "{}"
+    } else {
+        NOWHERE
+    }
+}
+
+/// A value as SQL. PostgreSQL finds the type of a quoted one; SQLite takes it as it is written.
+fn written(value: &str, kind: &str, dialect: Dialect) -> String {
+    let number = !value.is_empty()
+        && value.parse::<f64>().is_ok()
+        && value
+            .chars()
+            .all(|c| c.is_ascii_digit() || "+-.e".contains(c));
+    let textual = ["text", "char", "varchar", "date", "time"]
+        .iter()
+        .any(|word| kind.to_lowercase().starts_with(word));
+    match dialect {
+        Dialect::Postgres => quote(value),
+        _ if number && !textual => value.to_owned(),
+        _ => quote(value),
+    }
+}
+
+fn quote(value: &str) -> String {
+    format!("'{}'", value.replace('\'', "''"))
+}
+
+/// The statement with these texts in place of its placeholders.
+fn filled(statement: &str, dialect: Dialect, literals: &BTreeMap<usize, String>) -> String {
+    let mut text = String::with_capacity(statement.len() + 64);
+    let mut copied = 0;
+    for token in speedwell_sql::tokens(statement, dialect) {
+        if token.kind != TokenKind::Placeholder {
+            continue;
+        }
+        let number = token.text.strip_prefix('$').and_then(|n| n.parse().ok());
+        let Some(literal) = number.and_then(|number: usize| literals.get(&number)) else {
+            continue;
+        };
+        text.push_str(&statement[copied..token.start]);
+        text.push_str(literal);
+        copied = token.end();
+    }
+    text.push_str(&statement[copied..]);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_give_way_to_values_and_nothing_else_does() {
+        let literals = BTreeMap::from([(1, "'a'".to_owned()), (2, "7".to_owned())]);
+        assert_eq!(
+            filled(
+                "SELECT '$1', $2 /* $1 */ FROM t WHERE a = $1",
+                Dialect::Postgres,
+                &literals
+            ),
+            "SELECT '$1', 7 /* $1 */ FROM t WHERE a = 'a'"
+        );
+    }
+
+    #[test]
+    fn frequent_values_come_first_and_ties_are_sorted() {
+        let row = |value: &str| vec![Some(value.to_owned())];
+        let sample = Sample {
+            columns: vec!["a".to_owned()],
+            rows: ["x", "z", "z", "b"].map(row).to_vec(),
+        };
+        let samples = Samples(BTreeMap::from([("t".to_owned(), sample)]));
+        assert_eq!(samples.by_frequency("t", "a"), ["z", "b", "x"]);
+        assert_eq!(samples.distinct("t", "a"), 3);
+        assert_eq!(samples.distinct("t", "missing"), 0);
+    }
+}

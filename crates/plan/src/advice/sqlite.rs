@@ -1,0 +1,326 @@
+//! Trials in a scratch copy of a SQLite file.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures_util::StreamExt as _;
+use speedwell_sql::Dialect;
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _, SqliteConnection,
+    sqlite::SqliteConnectOptions,
+};
+
+use super::{
+    candidate::{Candidate, quoted},
+    error::AdviceError,
+    ground::{Built, Ground, Run, WritePrice},
+    sample::{LOOKED_AT, Sample, Samples},
+};
+use crate::{Schema, sqlite::file};
+
+/// How long a lock of the audited file is waited for.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Instructions of SQLite's machine between two counts.
+const COUNT_EVERY: u32 = 10;
+/// Instructions that count as much as a page: about a row looked up.
+const UNIT: f64 = 100.0;
+/// Instructions that one statement may take: about a minute.
+const MOST_COUNTS: u64 = 600_000_000;
+/// Rows that are written to measure the price of writing.
+const WRITTEN_ROWS: u64 = 1000;
+
+/// A scratch file, open for writing.
+pub(crate) struct SqliteGround {
+    connection: SqliteConnection,
+    counts: Arc<AtomicU64>,
+    // Removed behind its connection.
+    folder: tempfile::TempDir,
+}
+
+/// Copies the audited file, which is only read, and opens the copy.
+pub(crate) async fn open(url: &str) -> Result<SqliteGround, AdviceError> {
+    let folder = tempfile::Builder::new()
+        .prefix("speedwell-advice-")
+        .tempdir()?;
+    let path = folder.path().join("copy.db");
+    let mut from = SqliteConnectOptions::new()
+        .filename(file(url)?)
+        .read_only(true)
+        .create_if_missing(false)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging()
+        .connect()
+        .await
+        .map_err(AdviceError::Scratch)?;
+    sqlx::query("VACUUM INTO $1")
+        .bind(path.to_string_lossy().into_owned())
+        .execute(&mut from)
+        .await
+        .map_err(|source| AdviceError::Copy {
+            doing: "the database file".to_owned(),
+            source,
+        })?;
+    let _ = from.close().await;
+    let mut connection = SqliteConnectOptions::new()
+        .filename(&path)
+        .pragma("journal_mode", "MEMORY")
+        .pragma("synchronous", "OFF")
+        .pragma("temp_store", "MEMORY")
+        .pragma("cache_size", "-200000")
+        .foreign_keys(true)
+        .disable_statement_logging()
+        .connect()
+        .await
+        .map_err(AdviceError::Scratch)?;
+    let counts = Arc::new(AtomicU64::new(0));
+    count(&mut connection, &counts)
+        .await
+        .map_err(AdviceError::Scratch)?;
+    Ok(SqliteGround {
+        connection,
+        counts,
+        folder,
+    })
+}
+
+/// Counts instructions, and gives up what takes too many.
+async fn count(
+    connection: &mut SqliteConnection,
+    counts: &Arc<AtomicU64>,
+) -> Result<(), sqlx::Error> {
+    let counts = Arc::clone(counts);
+    let every = i32::try_from(COUNT_EVERY).unwrap_or(1);
+    connection
+        .lock_handle()
+        .await?
+        .set_progress_handler(every, move || {
+            counts.fetch_add(1, Ordering::Relaxed) < MOST_COUNTS
+        });
+    Ok(())
+}
+
+impl SqliteGround {
+    /// Some rows of every table, the same ones each time.
+    pub(crate) async fn samples(&mut self, schema: &Schema) -> Result<Samples, AdviceError> {
+        let mut samples = Samples::default();
+        for table in schema.tables.values().filter(|table| !table.virtual_table) {
+            let columns: Vec<String> = table
+                .columns
+                .iter()
+                .map(|column| column.name.clone())
+                .collect();
+            let texts: Vec<String> = columns
+                .iter()
+                .map(|name| format!("CAST({} AS TEXT)", strictly_quoted(name)))
+                .collect();
+            let step = (table.rows.unwrap_or(0) / u64::from(LOOKED_AT)).max(1);
+            let filter = match table.without_rowid {
+                true => String::new(),
+                false => format!("WHERE rowid % {step} = 0"),
+            };
+            let question = format!(
+                "SELECT {} FROM {} {filter} LIMIT {}",
+                texts.join(", "),
+                strictly_quoted(&table.name),
+                2 * LOOKED_AT
+            );
+            self.counts.store(0, Ordering::Relaxed);
+            let asked = sqlx::query(AssertSqlSafe(question)).persistent(false);
+            let Ok(rows) = asked.fetch_all(&mut self.connection).await else {
+                continue;
+            };
+            let read = |row: &sqlx::sqlite::SqliteRow| -> Vec<Option<String>> {
+                let places = 0..columns.len();
+                places.map(|at| row.try_get(at).ok().flatten()).collect()
+            };
+            let rows = rows.iter().map(read).collect();
+            samples
+                .0
+                .insert(table.name.clone(), Sample { columns, rows });
+        }
+        Ok(samples)
+    }
+
+    /// Closes and removes the copy.
+    pub(crate) async fn remove(self) -> Result<(), AdviceError> {
+        let _ = self.connection.close().await;
+        Ok(self.folder.close()?)
+    }
+
+    async fn simple(&mut self, statement: String) -> Result<u64, sqlx::Error> {
+        self.counts.store(0, Ordering::Relaxed);
+        let done = self.connection.execute(AssertSqlSafe(statement)).await?;
+        Ok(done.rows_affected())
+    }
+
+    async fn must(&mut self, statement: impl Into<String>) -> Result<(), AdviceError> {
+        let done = self.simple(statement.into()).await;
+        done.map(drop).map_err(AdviceError::Scratch)
+    }
+
+    async fn begin(&mut self, hidden: &[String]) -> Result<(), AdviceError> {
+        self.must("BEGIN").await?;
+        for name in hidden {
+            self.must(format!("DROP INDEX {}", quoted(name))).await?;
+        }
+        self.must("SAVEPOINT trial").await
+    }
+
+    /// Bytes of the pages of a table or an index, if SQLite was built to tell.
+    async fn size(&mut self, name: &str) -> Option<u64> {
+        self.counts.store(0, Ordering::Relaxed);
+        let bytes: Option<i64> = sqlx::query_scalar(
+            "SELECT SUM(pgsize) FROM dbstat WHERE name = $1 AND aggregate = TRUE",
+        )
+        .bind(name.to_owned())
+        .fetch_one(&mut self.connection)
+        .await
+        .ok()?;
+        u64::try_from(bytes?).ok()
+    }
+
+    fn units(&self) -> f64 {
+        self.counts.load(Ordering::Relaxed) as f64 * f64::from(COUNT_EVERY) / UNIT
+    }
+
+    /// Executes a statement to its end and counts its rows.
+    async fn executed(&mut self, statement: &str) -> Result<f64, sqlx::Error> {
+        self.counts.store(0, Ordering::Relaxed);
+        let query = sqlx::query(AssertSqlSafe(statement.to_owned())).persistent(false);
+        let mut rows = query.fetch(&mut self.connection);
+        let mut count = 0.0;
+        while let Some(row) = rows.next().await {
+            row?;
+            count += 1.0;
+        }
+        Ok(count)
+    }
+
+    async fn written_again(&mut self, table: &str) -> Result<WritePrice, sqlx::Error> {
+        let name = strictly_quoted(table);
+        for statement in [
+            format!(
+                "CREATE TEMPORARY TABLE speedwell_moved AS SELECT * FROM {name} ORDER BY rowid LIMIT {WRITTEN_ROWS}"
+            ),
+            format!(
+                "DELETE FROM {name} WHERE rowid IN (SELECT rowid FROM {name} ORDER BY rowid LIMIT {WRITTEN_ROWS})"
+            ),
+        ] {
+            self.simple(statement).await?;
+        }
+        let begun = Instant::now();
+        let insert = format!("INSERT INTO {name} SELECT * FROM speedwell_moved");
+        let rows = self.simple(insert).await?;
+        Ok(WritePrice {
+            rows,
+            pages: self.units(),
+            millis: begun.elapsed().as_secs_f64() * 1000.0,
+        })
+    }
+}
+
+impl Ground for SqliteGround {
+    async fn build(&mut self, candidates: Vec<Candidate>) -> Result<Vec<Built>, AdviceError> {
+        let mut kept = Vec::new();
+        for candidate in candidates {
+            match self.simple(candidate.ddl(Dialect::Sqlite)).await {
+                Ok(_) => kept.push(candidate),
+                // It cannot be built here: an expression that may change, a name that is taken.
+                Err(sqlx::Error::Database(_)) => {}
+                Err(error) => return Err(AdviceError::Scratch(error)),
+            }
+        }
+        // As the audited file: where nobody analyzes, the planner will know as little later.
+        let analyzed: Option<i64> =
+            sqlx::query_scalar("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'")
+                .fetch_optional(&mut self.connection)
+                .await
+                .map_err(AdviceError::Scratch)?;
+        if analyzed.is_some() {
+            self.must("ANALYZE").await?;
+        }
+        let mut built = Vec::new();
+        for candidate in kept {
+            let bytes = self.size(&candidate.name()).await.unwrap_or(0);
+            let table_bytes = self.size(&candidate.table).await.unwrap_or(0);
+            built.push(Built {
+                candidate,
+                bytes,
+                table_bytes,
+            });
+        }
+        Ok(built)
+    }
+
+    async fn enter(&mut self, hidden: &[String]) -> Result<(), AdviceError> {
+        self.begin(hidden).await
+    }
+
+    async fn enter_for_writing(&mut self, hidden: &[String]) -> Result<(), AdviceError> {
+        // Rows that others refer to are taken out and put back.
+        self.must("PRAGMA foreign_keys = OFF").await?;
+        self.begin(hidden).await
+    }
+
+    async fn plan(&mut self, statement: &str) -> Result<Result<String, String>, AdviceError> {
+        self.counts.store(0, Ordering::Relaxed);
+        let question = format!("EXPLAIN QUERY PLAN {statement}");
+        let query = sqlx::query(AssertSqlSafe(question)).persistent(false);
+        match query.fetch_all(&mut self.connection).await {
+            Ok(rows) => {
+                let lines = rows.iter().map(|row| row.try_get::<String, _>("detail"));
+                let lines = lines.collect::<Result<Vec<_>, _>>();
+                Ok(Ok(lines.map_err(AdviceError::Scratch)?.join("\n")))
+            }
+            Err(sqlx::Error::Database(error)) => Ok(Err(error.message().to_owned())),
+            Err(error) => Err(AdviceError::Scratch(error)),
+        }
+    }
+
+    async fn run(&mut self, statement: &str) -> Result<Result<Run, String>, AdviceError> {
+        let begun = Instant::now();
+        let executed = self.executed(statement).await;
+        let millis = begun.elapsed().as_secs_f64() * 1000.0;
+        let pages = self.units();
+        let undone = self.must("ROLLBACK TO trial").await;
+        match executed {
+            Ok(rows) => {
+                undone?;
+                Ok(Ok(Run {
+                    pages,
+                    trigger_pages: 0.0,
+                    millis,
+                    rows,
+                }))
+            }
+            Err(sqlx::Error::Database(error)) => Ok(Err(error.message().to_owned())),
+            Err(error) => Err(AdviceError::Scratch(error)),
+        }
+    }
+
+    async fn write(&mut self, table: &str) -> Result<Option<WritePrice>, AdviceError> {
+        let price = self.written_again(table).await;
+        let _ = self.simple("ROLLBACK TO trial".to_owned()).await;
+        match price {
+            Ok(price) => Ok(Some(price)),
+            Err(sqlx::Error::Database(_)) => Ok(None),
+            Err(error) => Err(AdviceError::Scratch(error)),
+        }
+    }
+
+    async fn leave(&mut self) -> Result<(), AdviceError> {
+        // A statement that was given up may have ended the transaction already.
+        let _ = self.simple("ROLLBACK".to_owned()).await;
+        self.must("PRAGMA foreign_keys = ON").await
+    }
+}
+
+/// In quotation marks, whatever the name is.
+fn strictly_quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

@@ -1,0 +1,257 @@
+//! Statements executed under sets of indexes, each execution only once.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{
+    error::AdviceError,
+    facts::Facts,
+    ground::{Built, Ground, Run},
+};
+use crate::Schema;
+
+/// A set of indexes, by their place among those built.
+pub(crate) type Set = BTreeSet<usize>;
+
+/// A statement with the values that it is tried with.
+pub(crate) struct Tried {
+    pub(crate) facts: Facts,
+    pub(crate) texts: Vec<String>,
+}
+
+/// What a statement costs under a set of indexes, on average over its values.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Cost {
+    Measured(Run),
+    /// The database's reason why it cannot be executed.
+    Failed(String),
+}
+
+impl Cost {
+    /// Pages, those of triggers included.
+    pub(crate) fn pages(&self) -> f64 {
+        match self {
+            Self::Measured(run) => run.pages + run.trigger_pages,
+            Self::Failed(_) => 0.0,
+        }
+    }
+
+    pub(crate) fn run(&self) -> Option<Run> {
+        match self {
+            Self::Measured(run) => Some(*run),
+            Self::Failed(_) => None,
+        }
+    }
+}
+
+/// Indexes that begin with the same column as one of those built.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Alike {
+    /// Whether the database has one already.
+    pub(crate) is_there: bool,
+    pub(crate) built: Set,
+}
+
+/// What is known of the trials so far.
+pub(crate) struct Trials<G> {
+    pub(crate) ground: G,
+    pub(crate) statements: Vec<Tried>,
+    pub(crate) built: Vec<Built>,
+    /// For each of those built what begins like it.
+    pub(crate) alike: Vec<Alike>,
+    /// Tables whose writing sets triggers off, foreign keys among them: their statements depend
+    /// on indexes of other tables too.
+    pub(crate) fired: BTreeMap<String, BTreeSet<String>>,
+    costs: HashMap<(usize, usize, Vec<usize>), Cost>,
+    runs: HashMap<(usize, usize, String), Run>,
+    /// Executions, for the report.
+    pub(crate) executed: u64,
+}
+
+impl<G: Ground> Trials<G> {
+    pub(crate) fn new(
+        ground: G,
+        statements: Vec<Tried>,
+        built: Vec<Built>,
+        schema: &Schema,
+        fired: BTreeMap<String, BTreeSet<String>>,
+    ) -> Self {
+        Self {
+            alike: alike(&built, schema),
+            ground,
+            statements,
+            built,
+            fired,
+            costs: HashMap::new(),
+            runs: HashMap::new(),
+            executed: 0,
+        }
+    }
+
+    /// The tables whose indexes a statement can feel.
+    pub(crate) fn tables(&self, statement: usize) -> BTreeSet<&str> {
+        let facts = &self.statements[statement].facts;
+        let mut tables = facts.tables();
+        if let Some(write) = &facts.write
+            && let Some(fired) = self.fired.get(&write.table)
+        {
+            tables.extend(fired.iter().map(String::as_str));
+        }
+        tables
+    }
+
+    /// The statements that can feel an index of the table.
+    pub(crate) fn concerned(&self, table: &str) -> Vec<usize> {
+        let all = 0..self.statements.len();
+        all.filter(|statement| self.tables(*statement).contains(table))
+            .collect()
+    }
+
+    /// Those of the set that the statement can feel.
+    fn relevant(&self, statement: usize, set: &Set) -> Vec<usize> {
+        let tables = self.tables(statement);
+        let own = |index: &&usize| tables.contains(self.built[**index].candidate.table.as_str());
+        set.iter().filter(own).copied().collect()
+    }
+
+    /// The costs of statements with their first `values` choices of values under a set.
+    pub(crate) async fn costs(
+        &mut self,
+        statements: &[usize],
+        set: &Set,
+        values: usize,
+    ) -> Result<Vec<Cost>, AdviceError> {
+        let key = |trials: &Self, statement: usize| {
+            let relevant = trials.relevant(statement, set);
+            (statement, values, relevant)
+        };
+        let unknown: Vec<usize> = statements
+            .iter()
+            .copied()
+            .filter(|statement| !self.costs.contains_key(&key(self, *statement)))
+            .collect();
+        if !unknown.is_empty() {
+            let hidden = self.hidden(&unknown, set);
+            self.ground.enter(&hidden).await?;
+            for statement in unknown {
+                let key = key(self, statement);
+                let cost = self.cost(statement, values, &key.2).await?;
+                self.costs.insert(key, cost);
+            }
+            self.ground.leave().await?;
+        }
+        let known = |statement: &usize| self.costs.get(&key(self, *statement)).cloned();
+        Ok(statements.iter().filter_map(known).collect())
+    }
+
+    /// Milliseconds of a statement under a set, the quickest of several executions of each choice
+    /// of values, on average over these.
+    pub(crate) async fn again(
+        &mut self,
+        statement: usize,
+        set: &Set,
+        looks: usize,
+    ) -> Result<f64, AdviceError> {
+        let hidden = self.hidden(&[statement], set);
+        let texts = self.statements[statement].texts.clone();
+        self.ground.enter(&hidden).await?;
+        let mut total = 0.0;
+        for text in &texts {
+            let mut least = f64::MAX;
+            for _ in 0..looks {
+                if let Ok(run) = self.ground.run(text).await? {
+                    least = least.min(run.millis);
+                    self.executed += 1;
+                }
+            }
+            total += if least == f64::MAX { 0.0 } else { least };
+        }
+        self.ground.leave().await?;
+        Ok(total / texts.len().max(1) as f64)
+    }
+
+    /// Names of the indexes outside the set that the statements could feel.
+    fn hidden(&self, statements: &[usize], set: &Set) -> Vec<String> {
+        let tables: BTreeSet<&str> = statements.iter().flat_map(|s| self.tables(*s)).collect();
+        let built = self.built.iter().enumerate();
+        built
+            .filter(|(at, built)| {
+                !set.contains(at) && tables.contains(built.candidate.table.as_str())
+            })
+            .map(|(_, built)| built.candidate.name())
+            .collect()
+    }
+
+    async fn cost(
+        &mut self,
+        statement: usize,
+        values: usize,
+        relevant: &[usize],
+    ) -> Result<Cost, AdviceError> {
+        let texts = self.statements[statement].texts.clone();
+        // What a write costs depends on all indexes of the table, whatever its plan is.
+        let written = match self.statements[statement].facts.write {
+            Some(_) => format!("{relevant:?}"),
+            None => String::new(),
+        };
+        let mut total = Run::default();
+        let mut count = 0.0;
+        for (at, text) in texts.iter().enumerate().take(values) {
+            let plan = match self.ground.plan(text).await? {
+                Ok(plan) => plan + &written,
+                Err(reason) => return Ok(Cost::Failed(reason)),
+            };
+            let known = self.runs.get(&(statement, at, plan.clone())).copied();
+            let run = match known {
+                Some(run) => run,
+                None => match self.ground.run(text).await? {
+                    Ok(run) => run,
+                    Err(reason) => return Ok(Cost::Failed(reason)),
+                },
+            };
+            if known.is_none() {
+                self.executed += 1;
+                self.runs.insert((statement, at, plan), run);
+            }
+            total.pages += run.pages;
+            total.trigger_pages += run.trigger_pages;
+            total.millis += run.millis;
+            total.rows += run.rows;
+            count += 1.0;
+        }
+        if count > 0.0 {
+            total.pages /= count;
+            total.trigger_pages /= count;
+            total.millis /= count;
+            total.rows /= count;
+        }
+        Ok(Cost::Measured(total))
+    }
+}
+
+fn alike(built: &[Built], schema: &Schema) -> Vec<Alike> {
+    let terms = |built: &Built| -> Vec<String> {
+        let keys = built.candidate.keys.iter();
+        keys.map(|key| key.term.clone()).collect()
+    };
+    let begin_alike = |one: &[String], other: &[String]| one.first() == other.first();
+    let there = |one: &Built| {
+        let table = schema.table(&one.candidate.table);
+        let mut indexes = table.into_iter().flat_map(|table| &table.indexes);
+        indexes.any(|index| {
+            let columns: Vec<String> = index.columns.iter().map(|own| own.name.clone()).collect();
+            index.is_ordered() && begin_alike(&columns, &terms(one))
+        })
+    };
+    let of = |one: &Built| {
+        let others = built.iter().enumerate().filter(|(_, other)| {
+            other.candidate.table == one.candidate.table
+                && other.candidate.method == one.candidate.method
+                && begin_alike(&terms(one), &terms(other))
+        });
+        Alike {
+            is_there: there(one),
+            built: others.map(|(at, _)| at).collect(),
+        }
+    };
+    built.iter().map(of).collect()
+}
