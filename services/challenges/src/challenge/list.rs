@@ -83,9 +83,9 @@ const MEMBER_STATUSES: [&str; 3] = ["pending", "active", "left"];
 /// Those in which one takes part or waits to, unless `member_status` says so. From the cache for a
 /// minute, or until something in them changes.
 #[utoipa::path(get, path = "/api/v1/challenges/", tag = "challenges", security(("bearer" = [])), params(
-    ("status_filter" = Option<String>, Query, pattern = "^(pending|active|completed|failed|archived)$", description = "Only challenges with this status"),
-    ("member_status" = Option<String>, Query, pattern = "^(pending|active|left)$", description = "Only those in which one is this"),
-    ("page" = Option<i64>, Query, minimum = 1, maximum = 100, description = "The page, from 1"),
+    ("status_filter" = Option<String>, Query, pattern = "^(pending|active|completed|failed|archived)?$", description = "Only challenges with this status"),
+    ("member_status" = Option<String>, Query, pattern = "^(pending|active|left)?$", description = "Only those in which one is this"),
+    ("page" = Option<i64>, Query, minimum = 1, description = "The page, from 1"),
     ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "Challenges on a page; 20"),
     ("cursor" = Option<String>, Query, pattern = "^$", description = "Goes on after the page that gave it, however deep"),
 ), responses((status = 200, description = "The page", body = Challenges)))]

@@ -51,7 +51,7 @@ struct HabitProgress {
 /// What the members have done on a day
 #[utoipa::path(get, path = "/api/v1/challenges/{id}/progress/", tag = "challenges", security(("bearer" = [])), params(
     ("id" = Uuid, Path, description = "The challenge"),
-    ("target_date" = Option<NaiveDate>, Query, description = "The day; today unless it says so"),
+    ("target_date" = Option<String>, Query, pattern = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$", description = "The day; today unless it says so"),
 ), responses(
     (status = 200, description = "The day", body = Progress),
     (status = 403, description = "The caller is no member"),

@@ -104,8 +104,8 @@ ORDER BY x.updated_at DESC, x.id DESC"
 ///
 /// The newest first. `pending` are those whom one asked and those who ask.
 #[utoipa::path(get, path = "/api/v1/friends/", tag = "friends", security(("bearer" = [])), params(
-    ("status_filter" = Option<String>, Query, pattern = "^(accepted|pending|all)$", description = "accepted (the default), pending or all"),
-    ("page" = Option<i64>, Query, minimum = 1, maximum = 20, description = "The page, from 1"),
+    ("status_filter" = Option<String>, Query, pattern = "^(accepted|pending|all)?$", description = "accepted (the default), pending or all"),
+    ("page" = Option<i64>, Query, minimum = 1, description = "The page, from 1"),
     ("limit" = Option<i64>, Query, minimum = 1, maximum = 500, description = "Friends on a page; 500"),
 ), responses((status = 200, description = "The friends", body = Friends)))]
 #[tracing::instrument(name = "friends.list", skip_all)]

@@ -45,7 +45,7 @@ WHERE n.user_id = $1
 /// What one was told, newest first
 #[utoipa::path(get, path = "/api/v1/notifications/", tag = "notifications", security(("bearer" = [])), params(
     ("unread_only" = Option<bool>, Query, description = "Only what was not read"),
-    ("page" = Option<i64>, Query, minimum = 1, maximum = 100, description = "The page, from 1"),
+    ("page" = Option<i64>, Query, minimum = 1, description = "The page, from 1"),
     ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "Notifications on a page; 20"),
     ("cursor" = Option<String>, Query, pattern = "^$", description = "Goes on after the page that gave it, however deep"),
 ), responses((status = 200, description = "The page", body = Notifications)))]

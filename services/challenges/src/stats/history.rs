@@ -97,9 +97,9 @@ const LONGEST_SEARCH: usize = 100;
 /// The challenge that ends last comes first. `left` are those that one has left or was sent away
 /// from.
 #[utoipa::path(get, path = "/api/v1/stats/history/", tag = "statistics", security(("bearer" = [])), params(
-    ("status" = Option<String>, Query, pattern = "^(completed|failed|left|active)$", description = "completed, failed, left or active"),
+    ("status" = Option<String>, Query, pattern = "^(completed|failed|left|active)?$", description = "completed, failed, left or active"),
     ("search" = Option<String>, Query, max_length = 100, pattern = "^[a-z]*$", description = "Part of the name"),
-    ("page" = Option<i64>, Query, minimum = 1, maximum = 100, description = "The page, from 1"),
+    ("page" = Option<i64>, Query, minimum = 1, description = "The page, from 1"),
     ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "Challenges on a page; 20"),
     ("cursor" = Option<String>, Query, pattern = "^$", description = "Goes on after the page that gave it, however deep"),
 ), responses((status = 200, description = "The page", body = History)))]

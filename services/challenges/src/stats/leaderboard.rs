@@ -41,7 +41,7 @@ pub(crate) struct Leaderboard {
 /// counts, too.
 #[utoipa::path(get, path = "/api/v1/stats/leaderboard/{id}/", tag = "statistics", security(("bearer" = [])), params(
     ("id" = Uuid, Path, description = "The challenge"),
-    ("sort_by" = Option<String>, Query, pattern = "^(points|streak|completion_rate)$", description = "points (the default), streak or completion_rate"),
+    ("sort_by" = Option<String>, Query, pattern = "^(points|streak|completion_rate)?$", description = "points (the default), streak or completion_rate"),
     ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "Members to show; 100"),
 ), responses(
     (status = 200, description = "The members", body = Leaderboard),
