@@ -54,7 +54,7 @@ pub(crate) struct Register {
         required,
         nullable = false,
         max_length = 254,
-        pattern = r#"^[a-z0-9]{1,32}@([a-z0-9]+\.)+[a-z]+$"#
+        pattern = r#"^[^\s\x00-\x1f\x7f-\x9f<>()\[\],;:\\"@]{1,16}@([^\s\x00-\x1f\x7f-\x9f<>()\[\],;:\\"@.]+\.)+[^\s\x00-\x1f\x7f-\x9f<>()\[\],;:\\"@.]+$"#
     )]
     email: Option<String>,
     #[schema(required, nullable = false, min_length = 8, max_length = 256)]

@@ -41,13 +41,13 @@ pub(crate) struct NewCheckin {
     /// `http` or `https`.
     #[schema(
         max_length = 2048,
-        pattern = r"^https?://[a-z]{1,60}\.example/[a-z]{0,60}$"
+        pattern = r"^\s*https?://[^\s/?#\x00-\x1f\x7f-\x9f][^\s\x00-\x1f\x7f-\x9f]*\s*$"
     )]
     photo_url: Option<String>,
     /// `http` or `https`.
     #[schema(
         max_length = 2048,
-        pattern = r"^https?://[a-z]{1,60}\.example/[a-z]{0,60}$"
+        pattern = r"^\s*https?://[^\s/?#\x00-\x1f\x7f-\x9f][^\s\x00-\x1f\x7f-\x9f]*\s*$"
     )]
     video_url: Option<String>,
 }

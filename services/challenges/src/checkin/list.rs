@@ -64,7 +64,7 @@ WHERE m.user_id = $1
 
 /// One's check-ins, newest day first
 #[utoipa::path(get, path = "/api/v1/checkins/", tag = "check-ins", security(("bearer" = [])), params(
-    ("challenge_id" = Option<Uuid>, Query, description = "Only of this challenge"),
+    ("challenge_id" = Option<String>, Query, pattern = "^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})?$", description = "Only of this challenge"),
     ("page" = Option<i64>, Query, minimum = 1, description = "The page, from 1"),
     ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "Check-ins on a page; 20"),
     ("cursor" = Option<String>, Query, pattern = "^$", description = "Goes on after the page that gave it, however deep"),

@@ -27,7 +27,7 @@ pub(crate) struct Device {
         pattern = r"^ExponentPushToken\[[A-Za-z0-9]{1,100}\]$"
     )]
     token: Option<String>,
-    #[schema(max_length = 50, pattern = "^[a-z]*$")]
+    #[schema(max_length = 50, pattern = r"^[^\x00]*$")]
     device_type: Option<String>,
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct ProfileChange {
     /// `http` or `https`.
     #[schema(
         max_length = 2048,
-        pattern = r"^https?://[a-z]{1,60}\.example/[a-z]{0,60}$"
+        pattern = r"^\s*https?://[^\s/?#\x00-\x1f\x7f-\x9f][^\s\x00-\x1f\x7f-\x9f]*\s*$"
     )]
     avatar_url: Option<String>,
     /// Of the IANA database, such as `Europe/Zurich`.

@@ -60,7 +60,7 @@ LIMIT $3");
 ///
 /// By a part of their name or address; two letters find the beginnings of words.
 #[utoipa::path(get, path = "/api/v1/users/search/", tag = "users", security(("bearer" = [])), params(
-    ("q" = String, Query, min_length = 2, max_length = 50, pattern = "^[a-z]{2,50}$", description = "Part of the name or the address"),
+    ("q" = String, Query, min_length = 2, max_length = 50, pattern = r"^[^\x00]*$", description = "Part of the name or the address"),
     ("limit" = Option<i64>, Query, minimum = 1, maximum = 50, description = "People to show; 20"),
 ), responses((status = 200, description = "The people, without the caller", body = Vec<Found>)))]
 #[tracing::instrument(name = "users.search", skip_all)]

@@ -98,7 +98,7 @@ const LONGEST_SEARCH: usize = 100;
 /// from.
 #[utoipa::path(get, path = "/api/v1/stats/history/", tag = "statistics", security(("bearer" = [])), params(
     ("status" = Option<String>, Query, pattern = "^(completed|failed|left|active)?$", description = "completed, failed, left or active"),
-    ("search" = Option<String>, Query, max_length = 100, pattern = "^[a-z]*$", description = "Part of the name"),
+    ("search" = Option<String>, Query, max_length = 100, pattern = r"^[^\x00]*$", description = "Part of the name"),
     ("page" = Option<i64>, Query, minimum = 1, description = "The page, from 1"),
     ("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "Challenges on a page; 20"),
     ("cursor" = Option<String>, Query, pattern = "^$", description = "Goes on after the page that gave it, however deep"),
