@@ -88,7 +88,7 @@ RAMP_S, STEADY_S, TARGET; USERS_CSV names the file of users, WORKDIR the folder 
 `{{workdir}}` stands for. The exit code is 1 when a budget does not hold.
 
 Where this differs from `speedwell load`: no `traceparent` is sent; draws are seeded, but not the
-same; a budget is held against the percentile itself, without its interval. Locust needs some 40
+same; a budget is held against the percentile itself, without its interval. Locust needs some ten
 times the processor time for a request, and shows percentiles with two digits: the last lines
 that this script prints are not rounded.
 """
