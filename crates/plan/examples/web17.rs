@@ -113,12 +113,7 @@ fn folder() -> PathBuf {
 fn workload() -> Vec<Asked> {
     let text = std::fs::read_to_string(folder().join("queries.txt")).expect("queries.txt");
     let lines = text.lines().filter_map(|line| line.split_once('|'));
-    lines
-        .map(|(name, sql)| Asked {
-            name: name.to_owned(),
-            sql: sql.to_owned(),
-        })
-        .collect()
+    lines.map(|(name, sql)| Asked::new(name, sql)).collect()
 }
 
 /// The schema and its rows; each count of rows is multiplied by the scale.

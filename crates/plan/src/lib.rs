@@ -16,7 +16,7 @@ mod suggest;
 
 pub use advice::{
     Advice, AdviceError, AdvisedIndex, Asked, Bought, Figures, Judged, Needless, NeedlessIndex,
-    Times, Verdict, advise,
+    Rewrite, RewriteKind, RewriteOutcome, RowPrice, Times, Verdict, advise, build_indexes,
 };
 pub use database::{Activity, Database};
 pub use error::ExplainError;

@@ -4,7 +4,9 @@
 // The whole file is a test, its helpers too, which clippy does not see.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use speedwell_plan::{Advice, Asked, Needless, Verdict, advise};
+use speedwell_plan::{
+    Advice, Asked, Needless, RewriteKind, RewriteOutcome, Verdict, advise, build_indexes,
+};
 use sqlx::{
     AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _, SqliteConnection,
     sqlite::SqliteConnectOptions,
@@ -56,12 +58,76 @@ fn workload() -> Vec<Asked> {
             "INSERT INTO favorites (id, user_id, flyer_id) VALUES ($1, $2, $3)",
         ),
     ];
-    statements
-        .map(|(name, sql)| Asked {
-            name: name.to_owned(),
-            sql: sql.to_owned(),
-        })
-        .to_vec()
+    statements.map(|(name, sql)| Asked::new(name, sql)).to_vec()
+}
+
+/// Statements that no index helps as they are written.
+fn badly_written() -> Vec<Asked> {
+    let once = [
+        (
+            "page",
+            "SELECT id, title FROM flyers WHERE is_active = TRUE ORDER BY created_at DESC LIMIT $1 OFFSET $2",
+        ),
+        (
+            "count",
+            "SELECT COUNT(*) FROM flyers WHERE is_active = TRUE",
+        ),
+        (
+            "by title",
+            "SELECT id FROM flyers ORDER BY lower(title) LIMIT 20 OFFSET 400",
+        ),
+    ];
+    let repeated = [
+        ("author", "SELECT name FROM users WHERE id = $1"),
+        (
+            "hearts",
+            "SELECT COUNT(*) FROM favorites WHERE flyer_id = $1",
+        ),
+    ];
+    let mut all: Vec<Asked> = once.map(|(name, sql)| Asked::new(name, sql)).to_vec();
+    all.extend(repeated.map(|(name, sql)| Asked {
+        repeated: 20,
+        ..Asked::new(name, sql)
+    }));
+    all
+}
+
+/// What must hold of them on both databases.
+fn check_rewrites(advice: &Advice) {
+    let found: Vec<_> = advice
+        .rewrites
+        .iter()
+        .map(|each| (each.statement.as_str(), each.kind, &each.outcome))
+        .collect();
+    let proved = &RewriteOutcome::Proved;
+    let [page, count, title, author, hearts] = found.as_slice() else {
+        panic!("{:#?}", advice.rewrites);
+    };
+    assert_eq!(
+        page,
+        &("page", RewriteKind::Keyset, proved),
+        "{:#?}",
+        advice.rewrites
+    );
+    assert_eq!(count, &("count", RewriteKind::NoCount, proved));
+    assert_eq!(author, &("author", RewriteKind::Batch, proved));
+    assert_eq!(hearts, &("hearts", RewriteKind::Batch, proved));
+    assert!(matches!(title.2, RewriteOutcome::Cannot(_)), "{title:?}");
+    let (before, after) = (
+        advice.rewrites[0].before.unwrap(),
+        advice.rewrites[0].after.unwrap(),
+    );
+    assert!(after.pages * 10.0 < before.pages, "{before:?} {after:?}");
+    assert_eq!(advice.rewrites[3].statements, 20);
+    let texts: Vec<&str> = advice
+        .rewrites
+        .iter()
+        .map(|each| each.sql.as_str())
+        .collect();
+    assert_eq!(
+        texts[0],
+        "SELECT id, title FROM flyers WHERE is_active = true AND (created_at, id) < ($2, $3) ORDER BY created_at DESC, id DESC LIMIT $1"
+    );
 }
 
 fn rows(series: &dyn Fn(&str) -> String) -> String {
@@ -115,7 +181,11 @@ fn check(advice: &Advice) {
         .iter()
         .map(|n| (n.index.as_str(), n.why))
         .collect();
-    assert_eq!(needless, [("flyers_active", Needless::Prefix)]);
+    let expected = [
+        ("flyers_active", Needless::Prefix),
+        ("flyers_active_title", Needless::Unused),
+    ];
+    assert_eq!(needless, expected);
     assert!(
         advice.indexes.iter().all(|index| !index.buys.is_empty()),
         "{advice:#?}"
@@ -146,6 +216,7 @@ async fn postgresql_is_advised_from_trials() {
         .unwrap();
     assert_eq!(definitions(&advice), definitions(&again));
     assert_eq!(scratches(&mut writer).await, 0);
+    check_rewrites(&advise(&home.url(), None, &badly_written()).await.unwrap());
 
     for index in &advice.indexes {
         writer
@@ -247,14 +318,9 @@ async fn sqlite_is_advised_from_trials() {
     );
     let again = advise(&url, None, &workload()).await.unwrap();
     assert_eq!(definitions(&advice), definitions(&again));
+    check_rewrites(&advise(&url, None, &badly_written()).await.unwrap());
 
-    let mut writer = SqliteConnection::connect(&url).await.unwrap();
-    for index in &advice.indexes {
-        writer
-            .execute(AssertSqlSafe(index.up.clone()))
-            .await
-            .unwrap();
-    }
+    build_indexes(&url, &advice.indexes).await.unwrap();
     let migrated = advise(&url, None, &workload()).await.unwrap();
     assert_eq!(definitions(&migrated), Vec::<&str>::new());
 }

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::{
     NO_VERDICT, OVER, WITHIN,
     advise::AdviseArgs,
-    audit::{self, Options},
+    audit::{self, AdviseWhen, Options},
     config::{self, Audited, Use},
     load::LoadArgs,
     progress::Progress,
@@ -82,6 +82,12 @@ pub(crate) struct AuditArgs {
     /// Leave the load out: statements, rows, growth and plans only
     #[arg(long)]
     no_load: bool,
+    /// Try indexes and rewrites even if everything is within its budget
+    #[arg(long, conflicts_with = "no_advice")]
+    advise: bool,
+    /// Do not try what would help, nor audit again with it
+    #[arg(long)]
+    no_advice: bool,
     /// How to print the report
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     format: Format,
@@ -193,6 +199,11 @@ pub(crate) async fn audit(args: &AuditArgs) -> anyhow::Result<u8> {
             only: args.only.clone(),
             show_values: args.show_values,
             no_load: args.no_load,
+            advise: match (args.advise, args.no_advice) {
+                (true, _) => AdviseWhen::Always,
+                (_, true) => AdviseWhen::Never,
+                _ => AdviseWhen::Needed,
+            },
         };
         let report = tokio::select! {
             report = audit::audit(audited, &options, &progress) => report?,

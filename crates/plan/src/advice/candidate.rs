@@ -97,6 +97,13 @@ impl Candidate {
         name + &ending
     }
 
+    /// The columns that it is sorted by and holds.
+    pub(crate) fn columns(&self) -> Vec<String> {
+        let keys = self.keys.iter().filter(|key| !key.expression);
+        let names = keys.map(|key| &key.term).chain(&self.included);
+        names.cloned().collect()
+    }
+
     /// The statement that builds it.
     pub(crate) fn ddl(&self, dialect: Dialect) -> String {
         let name = quoted(&self.name());

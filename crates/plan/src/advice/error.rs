@@ -11,6 +11,11 @@ pub enum AdviceError {
     /// The statement cannot be analysed.
     #[error("cannot read the statement: {0}")]
     Unreadable(String),
+    /// No database could be made for the scratch copy.
+    #[error(
+        "cannot make a scratch database: {0}; name a server on which one may be made (`--on-scratch URL`)"
+    )]
+    NoScratch(#[source] ExplainError),
     /// The scratch copy could not be made.
     #[error("cannot make the scratch copy: {doing}: {source}")]
     Copy {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use speedwell_sql::Dialect;
 use sqlparser::{
+    ast::Statement,
     dialect::{PostgreSqlDialect, SQLiteDialect},
     parser::Parser,
 };
@@ -132,21 +133,28 @@ pub(crate) fn facts(sql: &str, dialect: Dialect, schema: &Schema) -> Result<Fact
     // Refuses what is too deep to be walked.
     speedwell_sql::structure(&text, dialect, &|table| schema.columns(table))
         .map_err(|error| AdviceError::Unreadable(error.to_string()))?;
+    let statement = parse(&text, dialect)?;
+    let mut facts = Walk::read(&statement, schema, dialect);
+    facts.text = text;
+    Ok(facts)
+}
+
+/// The one statement of a text.
+pub(crate) fn parse(text: &str, dialect: Dialect) -> Result<Statement, AdviceError> {
     let parsed = match dialect {
-        Dialect::Postgres => Parser::parse_sql(&PostgreSqlDialect {}, &text),
-        _ => Parser::parse_sql(&SQLiteDialect {}, &text),
+        Dialect::Postgres => Parser::parse_sql(&PostgreSqlDialect {}, text),
+        _ => Parser::parse_sql(&SQLiteDialect {}, text),
     };
     // What the parser says may hold a value.
     let parsed =
         parsed.map_err(|_| AdviceError::Unreadable("its syntax is not known".to_owned()))?;
-    let [statement] = parsed.as_slice() else {
-        return Err(AdviceError::Unreadable(
+    let mut statements = parsed.into_iter();
+    match (statements.next(), statements.next()) {
+        (Some(statement), None) => Ok(statement),
+        _ => Err(AdviceError::Unreadable(
             "it is not one statement".to_owned(),
-        ));
-    };
-    let mut facts = Walk::read(statement, schema, dialect);
-    facts.text = text;
-    Ok(facts)
+        )),
+    }
 }
 
 #[cfg(test)]

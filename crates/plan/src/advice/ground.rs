@@ -28,9 +28,31 @@ pub(crate) struct Built {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct WritePrice {
     pub(crate) rows: u64,
+    pub(crate) insert: Effort,
+    pub(crate) delete: Effort,
+    /// Of setting some columns; none if they cannot be set.
+    pub(crate) update: Option<Effort>,
+}
+
+/// What writing all the rows took.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Effort {
     pub(crate) pages: f64,
     pub(crate) millis: f64,
 }
+
+impl Effort {
+    /// The same pages with the shorter time of the two.
+    pub(crate) fn quicker(self, other: Self) -> Self {
+        Self {
+            pages: other.pages,
+            millis: self.millis.min(other.millis),
+        }
+    }
+}
+
+/// The rows of a query, values as texts; or the database's reason why there are none.
+pub(crate) type Rows = Result<Vec<Vec<Option<String>>>, String>;
 
 /// A copy of a database in which indexes are built and statements executed. Nothing that is done
 /// between `enter` and `leave` remains.
@@ -51,8 +73,21 @@ pub(crate) trait Ground {
     /// Executes the statement and takes back what it wrote.
     async fn run(&mut self, statement: &str) -> Result<Result<Run, String>, AdviceError>;
 
-    /// Takes some rows of the table out and writes them again.
-    async fn write(&mut self, table: &str) -> Result<Option<WritePrice>, AdviceError>;
+    /// Executes a query for its rows.
+    async fn rows(&mut self, query: &str) -> Result<Rows, AdviceError>;
+
+    /// Takes some rows of the table out and writes them again, and sets the columns `set` of them
+    /// to what they are. `None` if such rows cannot be taken out.
+    async fn write(
+        &mut self,
+        table: &str,
+        set: &[String],
+    ) -> Result<Option<WritePrice>, AdviceError>;
+
+    /// How often the audited database has searched an index of its own, if it counts that.
+    fn scans(&self, _index: &str) -> Option<u64> {
+        None
+    }
 
     /// Ends the trials; all indexes are back.
     async fn leave(&mut self) -> Result<(), AdviceError>;

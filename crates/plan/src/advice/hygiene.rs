@@ -14,6 +14,10 @@ pub enum Needless {
     Prefix,
     /// A unique key begins with its columns.
     BesideKey,
+    /// The other one holds all rows, and serves as well as this part of them.
+    Implied,
+    /// No statement is dearer without it, and the database has not seen it used.
+    Unused,
     /// Its building failed: it costs and serves nobody.
     Invalid,
 }
@@ -31,8 +35,8 @@ pub struct NeedlessIndex {
     pub beside: Option<String>,
 }
 
-/// The needless indexes of the database, sorted by table and name. Those that stand for a
-/// constraint are never among them.
+/// The indexes of the database that may be needless beside others, sorted by table and name.
+/// Those that stand for a constraint are never among them.
 pub(crate) fn needless(schema: &Schema) -> Vec<NeedlessIndex> {
     let tables = schema.tables.values();
     tables.flat_map(of_table).collect()
@@ -79,7 +83,6 @@ fn why(index: &Index, other: &Index) -> Option<Needless> {
         return None;
     }
     let same_length = other.columns.len() == index.columns.len();
-    // A partial index beside a full one may well be worth having: it is smaller.
     match (&index.partial, &other.partial) {
         (own, its) if own == its && other.unique => Some(Needless::BesideKey),
         (own, its) if own == its && same_length && index.included == other.included => {
@@ -91,6 +94,8 @@ fn why(index: &Index, other: &Index) -> Option<Needless> {
                 || other.included.len() > index.included.len();
             longer.then_some(Needless::Prefix)
         }
+        // It may well be worth having, being smaller: the trial decides.
+        (Some(_), None) => Some(Needless::Implied),
         _ => None,
     }
 }
@@ -156,6 +161,7 @@ mod tests {
             ("ab2", Needless::Duplicate),
             ("broken", Needless::Invalid),
             ("c", Needless::BesideKey),
+            ("partial", Needless::Implied),
         ];
         assert_eq!(found, expected.map(|(name, why)| (name.to_owned(), why)));
     }

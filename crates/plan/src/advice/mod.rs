@@ -4,6 +4,7 @@
 mod candidate;
 mod choice;
 mod condition;
+mod drops;
 mod error;
 mod facts;
 mod generate;
@@ -12,6 +13,7 @@ mod hygiene;
 mod outcome;
 mod postgres;
 mod prove;
+mod rewrite;
 mod sample;
 mod sqlite;
 mod trial;
@@ -28,6 +30,7 @@ use self::{
     facts::{Facts, facts},
     generate::{Workload, candidates},
     ground::Ground,
+    rewrite::Field,
     sample::Samples,
     trial::{Trials, Tried},
 };
@@ -35,7 +38,8 @@ use crate::{Database, Schema};
 
 pub use error::AdviceError;
 pub use hygiene::{Needless, NeedlessIndex};
-pub use outcome::{Advice, AdvisedIndex, Bought, Figures, Judged, Times, Verdict};
+pub use outcome::{Advice, AdvisedIndex, Bought, Figures, Judged, RowPrice, Times, Verdict};
+pub use rewrite::{Rewrite, RewriteKind, RewriteOutcome};
 
 /// A statement of a workload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +48,19 @@ pub struct Asked {
     pub name: String,
     /// Its text; placeholders need no values.
     pub sql: String,
+    /// How often one request executes it; 1 where that is not known.
+    pub repeated: u64,
+}
+
+impl Asked {
+    /// A statement of which nothing further is known.
+    pub fn new(name: impl Into<String>, sql: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            sql: sql.into(),
+            repeated: 1,
+        }
+    }
 }
 
 /// Advises indexes for the workload on the database at `url`, which is only read. Indexes are
@@ -78,26 +95,45 @@ pub async fn advise(
     };
     let (mut advice, copied) = match dialect {
         Dialect::Postgres => {
-            let mut ground = postgres::open(url, scratch.unwrap_or(url)).await?;
+            let wanted = wanted(workload, dialect, &schema);
+            let mut ground = postgres::open(url, scratch.unwrap_or(url), &wanted).await?;
             let copied = begun.elapsed();
-            let work = work(ground.samples(&schema).await?, ground.has_trigrams().await);
+            let mut copies = schema.clone();
+            copies.tables.retain(|name, _| wanted.contains(name));
+            let work = work(ground.samples(&copies).await?, ground.has_trigrams().await);
             let (result, ground) = work.solve(ground).await;
-            ground.remove().await?;
-            (result?, copied)
+            let removed = ground.remove().await;
+            // What went wrong first says more than that nothing could be tidied up after it.
+            let advice = result?;
+            removed?;
+            (advice, copied)
         }
         _ => {
             let mut ground = sqlite::open(url).await?;
             let copied = begun.elapsed();
             let work = work(ground.samples(&schema).await?, false);
             let (result, ground) = work.solve(ground).await;
-            ground.remove().await?;
-            (result?, copied)
+            let removed = ground.remove().await;
+            // What went wrong first says more than that nothing could be tidied up after it.
+            let advice = result?;
+            removed?;
+            (advice, copied)
         }
     };
-    advice.needless = hygiene::needless(&schema);
     advice.times.copy = copied;
     advice.times.all = begun.elapsed();
     Ok(advice)
+}
+
+/// Builds advised indexes in a database that the caller made, and lets the planner look at them.
+///
+/// # Errors
+/// When one cannot be built; those before it stay.
+pub async fn build_indexes(url: &str, indexes: &[AdvisedIndex]) -> Result<(), AdviceError> {
+    match url.split(':').next() {
+        Some("postgres" | "postgresql") => postgres::build(url, indexes).await,
+        _ => sqlite::build(url, indexes).await,
+    }
 }
 
 /// Everything that is known before the trials.
@@ -136,21 +172,75 @@ impl Work<'_> {
             })
             .collect();
         let mut trials = Trials::new(ground, statements, built, self.schema, fired(self.schema));
-        let proved = prove::prove(&mut trials).await;
-        let result = proved.map(|proved| {
-            let mut advice = outcome::advice(
-                &proved,
-                &trials,
-                self.dialect,
-                self.workload,
-                self.read,
-                self.schema,
-            );
+        let result = self.proved(&mut trials).await.map(|mut advice| {
             advice.times.build = building;
-            advice.times.choose = proved.choosing;
             advice
         });
         (result, trials.ground)
+    }
+
+    /// Everything that the trials tell.
+    async fn proved<G: Ground>(&self, trials: &mut Trials<G>) -> Result<Advice, AdviceError> {
+        let proved = prove::prove(trials).await?;
+        let tried = self.workload.iter().zip(self.read);
+        let (names, repeated): (Vec<&str>, Vec<u64>) = tried
+            .filter(|(_, facts)| facts.is_ok())
+            .map(|(asked, _)| (asked.name.as_str(), asked.repeated))
+            .unzip();
+        let field = Field {
+            dialect: self.dialect,
+            schema: self.schema,
+            samples: &self.samples,
+        };
+        let rewrites = rewrite::rewrites(trials, &proved, &field, &names, &repeated).await?;
+        let needless = drops::drops(trials, &proved, self.schema).await?;
+        let prices = prove::prices(trials, &proved.chosen).await?;
+        let (workload, read) = (self.workload, self.read);
+        let mut advice = outcome::advice(
+            &proved,
+            &prices,
+            trials,
+            self.dialect,
+            workload,
+            read,
+            self.schema,
+        );
+        advice.rewrites = rewrites;
+        advice.needless = needless;
+        advice.times.choose = proved.choosing;
+        Ok(advice)
+    }
+}
+
+/// The tables that the workload's statements name, with what refers to them or they refer to.
+fn wanted(workload: &[Asked], dialect: Dialect, schema: &Schema) -> BTreeSet<String> {
+    let words: BTreeSet<String> = workload
+        .iter()
+        .flat_map(|asked| speedwell_sql::tokens(&asked.sql, dialect))
+        .map(|token| token.text.trim_matches('"').to_lowercase())
+        .collect();
+    let mut wanted: BTreeSet<String> = schema
+        .tables
+        .keys()
+        .filter(|name| words.contains(&name.to_lowercase()))
+        .cloned()
+        .collect();
+    loop {
+        let before = wanted.len();
+        for table in schema.tables.values() {
+            for key in &table.foreign_keys {
+                let Some(parent) = schema.table(&key.table) else {
+                    continue;
+                };
+                if wanted.contains(&table.name) || wanted.contains(&parent.name) {
+                    wanted.insert(table.name.clone());
+                    wanted.insert(parent.name.clone());
+                }
+            }
+        }
+        if wanted.len() == before {
+            return wanted;
+        }
     }
 }
 

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use speedwell_sql::Dialect;
 
 use super::{
     Asked,
     facts::Facts,
-    ground::Run,
+    ground::{Effort, Run},
     hygiene::NeedlessIndex,
-    prove::Proved,
+    prove::{Prices, Proved},
+    rewrite::Rewrite,
     trial::{Cost, Trials},
 };
 use crate::Schema;
@@ -35,8 +36,10 @@ pub struct Advice {
     pub statements: Vec<Judged>,
     /// The indexes to build, sorted by table and columns.
     pub indexes: Vec<AdvisedIndex>,
-    /// Indexes of the database that are needless beside others.
+    /// Indexes of the database without which, all together, no statement is dearer.
     pub needless: Vec<NeedlessIndex>,
+    /// Statements that were tried written otherwise.
+    pub rewrites: Vec<Rewrite>,
     /// Indexes that were built and tried.
     pub tried: usize,
     /// Indexes that were refused because a statement got worse with them.
@@ -87,7 +90,7 @@ pub struct Judged {
 }
 
 /// What becomes of a statement.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "is", content = "reason")]
 pub enum Verdict {
     /// The advice makes it cheaper.
@@ -117,10 +120,21 @@ pub struct AdvisedIndex {
     pub bytes: u64,
     /// The statements that are dearer without this index alone.
     pub buys: Vec<Bought>,
-    /// Pages that each new row of the table costs more.
-    pub pages_per_row: Option<f64>,
-    /// Microseconds that each new row costs more, as measured once.
-    pub micros_per_row: Option<f64>,
+    /// What each new row of the table costs more.
+    pub insert: Option<RowPrice>,
+    /// What each row costs more whose indexed columns are set.
+    pub update: Option<RowPrice>,
+    /// What each row costs more that goes.
+    pub delete: Option<RowPrice>,
+}
+
+/// What writing one row costs more with an index than without.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct RowPrice {
+    /// Pages looked at; on SQLite hundreds of machine instructions.
+    pub pages: f64,
+    /// Microseconds, the quickest of several measurements.
+    pub micros: f64,
 }
 
 /// A statement that an index serves.
@@ -146,6 +160,7 @@ impl From<Run> for Figures {
 
 pub(crate) fn advice<G>(
     proved: &Proved,
+    prices: &Prices,
     trials: &Trials<G>,
     dialect: Dialect,
     workload: &[Asked],
@@ -181,9 +196,10 @@ pub(crate) fn advice<G>(
         dialect,
         statements,
         indexes: indexes
-            .map(|index| advised(*index, proved, trials, dialect, &names))
+            .map(|index| advised(*index, proved, prices, trials, dialect, &names))
             .collect(),
         needless: Vec::new(),
+        rewrites: Vec::new(),
         tried: trials.built.len(),
         refused: proved
             .refused
@@ -256,6 +272,7 @@ fn is_improved(before: &Cost, after: &Cost) -> bool {
 fn advised<G>(
     index: usize,
     proved: &Proved,
+    prices: &Prices,
     trials: &Trials<G>,
     dialect: Dialect,
     names: &[&str],
@@ -270,7 +287,7 @@ fn advised<G>(
             with: proved.after[*statement].run()?.into(),
         })
     });
-    let price = proved.prices.get(&index).filter(|(all, _)| all.rows > 0);
+    let price = prices.get(&index).filter(|(all, _)| all.rows > 0);
     AdvisedIndex {
         name: candidate.name(),
         table: candidate.table.clone(),
@@ -280,8 +297,17 @@ fn advised<G>(
         down: candidate.undo(dialect),
         bytes: built.bytes,
         buys: buys.collect(),
-        pages_per_row: price.map(|(all, less)| (all.pages - less.pages).max(0.0) / all.rows as f64),
-        micros_per_row: price
-            .map(|(all, less)| (all.millis - less.millis).max(0.0) * 1000.0 / all.rows as f64),
+        insert: price.map(|(all, less)| more(all.rows, all.insert, less.insert)),
+        update: price.and_then(|(all, less)| Some(more(all.rows, all.update?, less.update?))),
+        delete: price.map(|(all, less)| more(all.rows, all.delete, less.delete)),
+    }
+}
+
+/// What each of the rows costs more with the index than without.
+fn more(rows: u64, with: Effort, without: Effort) -> RowPrice {
+    let rows = rows as f64;
+    RowPrice {
+        pages: (with.pages - without.pages).max(0.0) / rows,
+        micros: (with.millis - without.millis).max(0.0) * 1000.0 / rows,
     }
 }

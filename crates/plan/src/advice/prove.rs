@@ -37,8 +37,6 @@ pub(crate) struct Proved {
     pub(crate) after: Vec<Cost>,
     /// Of each chosen index the statements that are dearer without it alone, and their cost then.
     pub(crate) without: BTreeMap<usize, BTreeMap<usize, Cost>>,
-    /// Of each chosen index the price of writing to its table with all indexes and without it.
-    pub(crate) prices: BTreeMap<usize, (WritePrice, WritePrice)>,
     /// Indexes that were refused because a statement got worse.
     pub(crate) refused: BTreeSet<usize>,
     pub(crate) choosing: Duration,
@@ -78,13 +76,11 @@ pub(crate) async fn prove<G: Ground>(trials: &mut Trials<G>) -> Result<Proved, A
     for index in &chosen {
         without.insert(*index, dearer(trials, *index, &chosen, &after).await?);
     }
-    let prices = prices(trials, &chosen).await?;
     Ok(Proved {
         chosen,
         before,
         after,
         without,
-        prices,
         refused,
         choosing,
     })
@@ -159,56 +155,70 @@ async fn dearer<G: Ground>(
         .collect())
 }
 
-/// What writing to the tables of the chosen indexes costs, with all and without each.
-async fn prices<G: Ground>(
+/// Of each chosen index the price of writing to its table with all indexes and without it.
+pub(crate) type Prices = BTreeMap<usize, (WritePrice, WritePrice)>;
+
+/// What writing to the tables of the chosen indexes costs, with all and without each. It comes
+/// last: what was written and taken back leaves tables larger, and plans follow their size.
+pub(crate) async fn prices<G: Ground>(
     trials: &mut Trials<G>,
     chosen: &Set,
-) -> Result<BTreeMap<usize, (WritePrice, WritePrice)>, AdviceError> {
-    let mut with: BTreeMap<String, Option<WritePrice>> = BTreeMap::new();
+) -> Result<Prices, AdviceError> {
+    let mut warm = BTreeSet::new();
     let mut prices = BTreeMap::new();
     for index in chosen {
-        let table = trials.built[*index].candidate.table.clone();
-        if !with.contains_key(&table) {
+        if warm.insert(trials.built[*index].candidate.table.clone()) {
             // The first time the rows find other places than later.
-            price(trials, &table, chosen).await?;
-            let price = price(trials, &table, chosen).await?;
-            with.insert(table.clone(), price);
+            price(trials, *index, chosen).await?;
         }
         let mut others = chosen.clone();
         others.remove(index);
-        let less = price(trials, &table, &others).await?;
-        if let (Some(Some(all)), Some(less)) = (with.get(&table), less) {
-            prices.insert(*index, (*all, less));
+        let all = price(trials, *index, chosen).await?;
+        let less = price(trials, *index, &others).await?;
+        if let (Some(all), Some(less)) = (all, less) {
+            prices.insert(*index, (all, less));
         }
     }
     Ok(prices)
 }
 
-/// Pages and the quickest time of several writings.
+/// Pages and the quickest time of several writings to the table of an index under a set.
 async fn price<G: Ground>(
     trials: &mut Trials<G>,
-    table: &str,
+    index: usize,
     set: &Set,
 ) -> Result<Option<WritePrice>, AdviceError> {
+    let candidate = trials.built[index].candidate.clone();
     let hidden: Vec<String> = trials
         .built
         .iter()
         .enumerate()
-        .filter(|(at, built)| built.candidate.table == table && !set.contains(at))
+        .filter(|(at, built)| built.candidate.table == candidate.table && !set.contains(at))
         .map(|(_, built)| built.candidate.name())
         .collect();
     trials.ground.enter_for_writing(&hidden).await?;
     let mut price: Option<WritePrice> = None;
     for _ in 0..LOOKS {
-        let Some(next) = trials.ground.write(table).await? else {
-            break;
-        };
-        let least = price.map_or(f64::MAX, |price| price.millis);
-        price = Some(WritePrice {
-            millis: next.millis.min(least),
-            ..next
+        let next = trials
+            .ground
+            .write(&candidate.table, &candidate.columns())
+            .await?;
+        let Some(next) = next else { break };
+        price = Some(match price {
+            Some(before) => quicker(before, next),
+            None => next,
         });
     }
     trials.ground.leave().await?;
     Ok(price)
+}
+
+fn quicker(before: WritePrice, next: WritePrice) -> WritePrice {
+    let update = before.update.zip(next.update);
+    WritePrice {
+        rows: next.rows,
+        insert: before.insert.quicker(next.insert),
+        delete: before.delete.quicker(next.delete),
+        update: update.map(|(one, other)| one.quicker(other)),
+    }
 }

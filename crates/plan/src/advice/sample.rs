@@ -29,7 +29,7 @@ pub(crate) struct Samples(pub(crate) BTreeMap<String, Sample>);
 
 /// One choice of values for a statement's placeholders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pick {
+pub(crate) enum Pick {
     /// The value that so many places down the list of frequencies stands.
     Frequent(usize),
     /// Those of a row, by its share of the sample in percent.
@@ -40,7 +40,7 @@ enum Pick {
     Absent,
 }
 
-const PICKS: [Pick; 6] = [
+pub(crate) const PICKS: [Pick; 6] = [
     Pick::Frequent(0),
     Pick::Rare,
     Pick::Absent,
@@ -91,17 +91,43 @@ impl Samples {
     pub(crate) fn texts(&self, facts: &Facts, dialect: Dialect, schema: &Schema) -> Vec<String> {
         let mut texts = Vec::new();
         for pick in PICKS {
-            let literals: BTreeMap<usize, String> = facts
-                .slots
-                .iter()
-                .map(|(number, slot)| (*number, self.literal(slot, pick, dialect, schema)))
-                .collect();
-            let text = filled(&facts.text, dialect, &literals);
+            let text = self.text(&facts.text, facts, pick, &BTreeMap::new(), dialect, schema);
             if !texts.contains(&text) {
                 texts.push(text);
             }
         }
         texts
+    }
+
+    /// A text with the placeholders of these facts, and one choice of values in their place; some
+    /// may be given.
+    pub(crate) fn text(
+        &self,
+        text: &str,
+        facts: &Facts,
+        pick: Pick,
+        given: &BTreeMap<usize, String>,
+        dialect: Dialect,
+        schema: &Schema,
+    ) -> String {
+        let literal = |(number, slot): (&usize, &Slot)| {
+            let known = given.get(number).cloned();
+            let value = known.unwrap_or_else(|| self.literal(slot, pick, dialect, schema));
+            (*number, value)
+        };
+        let literals: BTreeMap<usize, String> = facts.slots.iter().map(literal).collect();
+        filled(text, dialect, &literals)
+    }
+
+    /// A value of a column as SQL.
+    pub(crate) fn written(
+        &self,
+        value: &str,
+        table: &Table,
+        column: &str,
+        dialect: Dialect,
+    ) -> String {
+        written(value, kind(table, column).unwrap_or_default(), dialect)
     }
 
     fn literal(&self, slot: &Slot, pick: Pick, dialect: Dialect, schema: &Schema) -> String {

@@ -12,13 +12,14 @@ use futures_util::StreamExt as _;
 use speedwell_sql::Dialect;
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _, SqliteConnection,
-    sqlite::SqliteConnectOptions,
+    sqlite::{SqliteConnectOptions, SqliteRow},
 };
 
 use super::{
+    AdvisedIndex,
     candidate::{Candidate, quoted},
     error::AdviceError,
-    ground::{Built, Ground, Run, WritePrice},
+    ground::{Built, Effort, Ground, Rows, Run, WritePrice},
     sample::{LOOKED_AT, Sample, Samples},
 };
 use crate::{Schema, sqlite::file};
@@ -32,7 +33,7 @@ const UNIT: f64 = 100.0;
 /// Instructions that one statement may take: about a minute.
 const MOST_COUNTS: u64 = 600_000_000;
 /// Rows that are written to measure the price of writing.
-const WRITTEN_ROWS: u64 = 1000;
+const WRITTEN_ROWS: u64 = 500;
 
 /// A scratch file, open for writing.
 pub(crate) struct SqliteGround {
@@ -88,6 +89,37 @@ pub(crate) async fn open(url: &str) -> Result<SqliteGround, AdviceError> {
     })
 }
 
+/// Builds advised indexes in a file that is the caller's own.
+pub(crate) async fn build(url: &str, indexes: &[AdvisedIndex]) -> Result<(), AdviceError> {
+    let mut connection = SqliteConnectOptions::new()
+        .filename(file(url)?)
+        .create_if_missing(false)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging()
+        .connect()
+        .await
+        .map_err(AdviceError::Scratch)?;
+    for index in indexes {
+        let done = connection.execute(AssertSqlSafe(index.ddl.clone())).await;
+        done.map_err(AdviceError::Scratch)?;
+    }
+    // The new indexes as well, where somebody analyzes.
+    if is_analyzed(&mut connection).await? {
+        let done = connection.execute("ANALYZE").await;
+        done.map_err(AdviceError::Scratch)?;
+    }
+    connection.close().await.map_err(AdviceError::Scratch)
+}
+
+async fn is_analyzed(connection: &mut SqliteConnection) -> Result<bool, AdviceError> {
+    let analyzed: Option<i64> =
+        sqlx::query_scalar("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'")
+            .fetch_optional(connection)
+            .await
+            .map_err(AdviceError::Scratch)?;
+    Ok(analyzed.is_some())
+}
+
 /// Counts instructions, and gives up what takes too many.
 async fn count(
     connection: &mut SqliteConnection,
@@ -134,7 +166,7 @@ impl SqliteGround {
             let Ok(rows) = asked.fetch_all(&mut self.connection).await else {
                 continue;
             };
-            let read = |row: &sqlx::sqlite::SqliteRow| -> Vec<Option<String>> {
+            let read = |row: &SqliteRow| -> Vec<Option<String>> {
                 let places = 0..columns.len();
                 places.map(|at| row.try_get(at).ok().flatten()).collect()
             };
@@ -201,26 +233,61 @@ impl SqliteGround {
         Ok(count)
     }
 
+    /// Sets columns of the first rows to what they are.
+    async fn set_again(&mut self, table: &str, set: &[String]) -> Result<Effort, sqlx::Error> {
+        let own: Vec<String> = set
+            .iter()
+            .map(|column| format!("{0} = {0}", strictly_quoted(column)))
+            .collect();
+        let name = strictly_quoted(table);
+        let (_, effort) = self
+            .effort(format!(
+                "UPDATE {name} SET {} WHERE rowid IN (SELECT rowid FROM {name} ORDER BY rowid LIMIT {WRITTEN_ROWS})",
+                own.join(", ")
+            ))
+            .await?;
+        Ok(effort)
+    }
+
+    /// Takes the first rows out and writes them again.
     async fn written_again(&mut self, table: &str) -> Result<WritePrice, sqlx::Error> {
         let name = strictly_quoted(table);
-        for statement in [
-            format!(
-                "CREATE TEMPORARY TABLE speedwell_moved AS SELECT * FROM {name} ORDER BY rowid LIMIT {WRITTEN_ROWS}"
-            ),
-            format!(
+        self.simple(format!(
+            "CREATE TEMPORARY TABLE speedwell_moved AS SELECT * FROM {name} ORDER BY rowid LIMIT {WRITTEN_ROWS}"
+        ))
+        .await?;
+        let (_, delete) = self
+            .effort(format!(
                 "DELETE FROM {name} WHERE rowid IN (SELECT rowid FROM {name} ORDER BY rowid LIMIT {WRITTEN_ROWS})"
-            ),
-        ] {
-            self.simple(statement).await?;
-        }
-        let begun = Instant::now();
-        let insert = format!("INSERT INTO {name} SELECT * FROM speedwell_moved");
-        let rows = self.simple(insert).await?;
+            ))
+            .await?;
+        let (rows, insert) = self
+            .effort(format!("INSERT INTO {name} SELECT * FROM speedwell_moved"))
+            .await?;
         Ok(WritePrice {
             rows,
-            pages: self.units(),
-            millis: begun.elapsed().as_secs_f64() * 1000.0,
+            insert,
+            delete,
+            update: None,
         })
+    }
+
+    /// Executes a statement that writes: the rows it wrote, and what that took.
+    async fn effort(&mut self, statement: String) -> Result<(u64, Effort), sqlx::Error> {
+        let begun = Instant::now();
+        let rows = self.simple(statement).await?;
+        let millis = begun.elapsed().as_secs_f64() * 1000.0;
+        let pages = self.units();
+        Ok((rows, Effort { pages, millis }))
+    }
+}
+
+/// What the database refuses has no known price.
+fn known<T>(price: Result<T, sqlx::Error>) -> Result<Option<T>, AdviceError> {
+    match price {
+        Ok(price) => Ok(Some(price)),
+        Err(sqlx::Error::Database(_)) => Ok(None),
+        Err(error) => Err(AdviceError::Scratch(error)),
     }
 }
 
@@ -236,12 +303,7 @@ impl Ground for SqliteGround {
             }
         }
         // As the audited file: where nobody analyzes, the planner will know as little later.
-        let analyzed: Option<i64> =
-            sqlx::query_scalar("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'")
-                .fetch_optional(&mut self.connection)
-                .await
-                .map_err(AdviceError::Scratch)?;
-        if analyzed.is_some() {
+        if is_analyzed(&mut self.connection).await? {
             self.must("ANALYZE").await?;
         }
         let mut built = Vec::new();
@@ -303,14 +365,36 @@ impl Ground for SqliteGround {
         }
     }
 
-    async fn write(&mut self, table: &str) -> Result<Option<WritePrice>, AdviceError> {
-        let price = self.written_again(table).await;
+    async fn rows(&mut self, query: &str) -> Result<Rows, AdviceError> {
+        self.counts.store(0, Ordering::Relaxed);
+        let asked = sqlx::query(AssertSqlSafe(query.to_owned())).persistent(false);
+        let found = match asked.fetch_all(&mut self.connection).await {
+            Ok(found) => found,
+            Err(sqlx::Error::Database(error)) => return Ok(Err(error.message().to_owned())),
+            Err(error) => return Err(AdviceError::Scratch(error)),
+        };
+        // Every value of SQLite can be had as bytes: numbers as their texts.
+        let text = |row: &SqliteRow, at: usize| -> Result<Option<String>, sqlx::Error> {
+            let bytes: Option<Vec<u8>> = row.try_get_unchecked(at)?;
+            Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+        };
+        let rows = found
+            .iter()
+            .map(|row| (0..row.len()).map(|at| text(row, at)).collect());
+        let rows: Result<Vec<_>, _> = rows.collect();
+        rows.map(Ok).map_err(AdviceError::Scratch)
+    }
+
+    async fn write(
+        &mut self,
+        table: &str,
+        set: &[String],
+    ) -> Result<Option<WritePrice>, AdviceError> {
+        let update = known(self.set_again(table, set).await)?;
         let _ = self.simple("ROLLBACK TO trial".to_owned()).await;
-        match price {
-            Ok(price) => Ok(Some(price)),
-            Err(sqlx::Error::Database(_)) => Ok(None),
-            Err(error) => Err(AdviceError::Scratch(error)),
-        }
+        let price = known(self.written_again(table).await)?;
+        let _ = self.simple("ROLLBACK TO trial".to_owned()).await;
+        Ok(price.map(|price| WritePrice { update, ..price }))
     }
 
     async fn leave(&mut self) -> Result<(), AdviceError> {

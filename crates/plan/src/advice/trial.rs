@@ -61,7 +61,9 @@ pub(crate) struct Trials<G> {
     /// Tables whose writing sets triggers off, foreign keys among them: their statements depend
     /// on indexes of other tables too.
     pub(crate) fired: BTreeMap<String, BTreeSet<String>>,
-    costs: HashMap<(usize, usize, Vec<usize>), Cost>,
+    /// Indexes of the database that are away.
+    pub(crate) besides: BTreeSet<String>,
+    costs: HashMap<(usize, usize, Vec<usize>, BTreeSet<String>), Cost>,
     runs: HashMap<(usize, usize, String), Run>,
     /// Executions, for the report.
     pub(crate) executed: u64,
@@ -81,6 +83,7 @@ impl<G: Ground> Trials<G> {
             statements,
             built,
             fired,
+            besides: BTreeSet::new(),
             costs: HashMap::new(),
             runs: HashMap::new(),
             executed: 0,
@@ -122,7 +125,7 @@ impl<G: Ground> Trials<G> {
     ) -> Result<Vec<Cost>, AdviceError> {
         let key = |trials: &Self, statement: usize| {
             let relevant = trials.relevant(statement, set);
-            (statement, values, relevant)
+            (statement, values, relevant, trials.besides.clone())
         };
         let unknown: Vec<usize> = statements
             .iter()
@@ -170,7 +173,7 @@ impl<G: Ground> Trials<G> {
     }
 
     /// Names of the indexes outside the set that the statements could feel.
-    fn hidden(&self, statements: &[usize], set: &Set) -> Vec<String> {
+    pub(crate) fn hidden(&self, statements: &[usize], set: &Set) -> Vec<String> {
         let tables: BTreeSet<&str> = statements.iter().flat_map(|s| self.tables(*s)).collect();
         let built = self.built.iter().enumerate();
         built
@@ -178,6 +181,7 @@ impl<G: Ground> Trials<G> {
                 !set.contains(at) && tables.contains(built.candidate.table.as_str())
             })
             .map(|(_, built)| built.candidate.name())
+            .chain(self.besides.iter().cloned())
             .collect()
     }
 
@@ -190,7 +194,7 @@ impl<G: Ground> Trials<G> {
         let texts = self.statements[statement].texts.clone();
         // What a write costs depends on all indexes of the table, whatever its plan is.
         let written = match self.statements[statement].facts.write {
-            Some(_) => format!("{relevant:?}"),
+            Some(_) => format!("{relevant:?} {:?}", self.besides),
             None => String::new(),
         };
         let mut total = Run::default();

@@ -3,22 +3,18 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use speedwell_plan::{Advice, AdvisedIndex, Figures, Judged, Needless, NeedlessIndex, Verdict};
+use speedwell_plan::{
+    Advice, AdvisedIndex, Figures, Judged, Rewrite, RewriteKind, RewriteOutcome, RowPrice, Verdict,
+};
 use speedwell_sql::Dialect;
 
-/// What is counted: PostgreSQL's pages, or SQLite's machine instructions in hundreds.
-fn unit(advice: &Advice) -> &'static str {
-    match advice.dialect {
-        Dialect::Postgres => "pages",
-        _ => "steps",
-    }
-}
+use crate::report::wording;
 
 /// For a terminal: verdicts first, then what to do.
 pub(super) fn text(advice: &Advice) -> String {
     let mut text = verdicts(advice);
     for index in &advice.indexes {
-        text.push_str(&paragraph(index, unit(advice)));
+        text.push_str(&paragraph(index, wording::unit(advice.dialect)));
     }
     for refused in &advice.refused {
         let _ = writeln!(
@@ -26,8 +22,11 @@ pub(super) fn text(advice: &Advice) -> String {
             "\nRefused: {refused}\n  a statement got worse with it"
         );
     }
+    for rewrite in &advice.rewrites {
+        text.push_str(&rewritten(rewrite, wording::unit(advice.dialect)));
+    }
     for needless in &advice.needless {
-        let _ = writeln!(text, "\nNeedless: {}", sentence(needless));
+        let _ = writeln!(text, "\nNeedless: {}", wording::needless(needless));
     }
     let improved = advice
         .statements
@@ -58,7 +57,7 @@ fn verdicts(advice: &Advice) -> String {
         .max()
         .unwrap_or(0)
         .max("statement".len());
-    let unit = unit(advice);
+    let unit = wording::unit(advice.dialect);
     let mut text = format!(
         "{:<width$}  {:<12}  {:>9}  {:>9}  {:>9}  {:>9}\n",
         "statement",
@@ -109,11 +108,25 @@ fn paragraph(index: &AdvisedIndex, unit: &str) -> String {
             count(pages(bought.with))
         );
     }
-    let _ = write!(text, "  costs  {}", size(index.bytes));
-    if let (Some(pages), Some(micros)) = (index.pages_per_row, index.micros_per_row) {
+    let _ = write!(text, "  costs  {}", wording::size(index.bytes));
+    let prices = [
+        ("new row", index.insert),
+        ("row whose columns of it are set", index.update),
+        ("row that goes", index.delete),
+    ];
+    let mut first = true;
+    for (what, price) in prices {
+        let Some(RowPrice { pages, micros }) = price else {
+            continue;
+        };
+        let more = match first {
+            true => "more for each",
+            false => "for each",
+        };
+        first = false;
         let _ = write!(
             text,
-            ", {} {unit} and {} µs more for each new row",
+            ", {} {unit} and {} µs {more} {what}",
             digits(pages),
             digits(micros)
         );
@@ -122,14 +135,36 @@ fn paragraph(index: &AdvisedIndex, unit: &str) -> String {
     text
 }
 
-fn sentence(needless: &NeedlessIndex) -> String {
-    let index = format!("{} on {}", needless.index, needless.table);
-    let beside = needless.beside.as_deref().unwrap_or("another");
-    match needless.why {
-        Needless::Duplicate => format!("{index} is the same as {beside}"),
-        Needless::Prefix => format!("{index}: {beside} begins with its columns"),
-        Needless::BesideKey => format!("{index}: the unique key {beside} begins with its columns"),
-        Needless::Invalid => format!("{index} is not valid: its building failed; build it again"),
+/// A statement written otherwise, and what came of it.
+fn rewritten(rewrite: &Rewrite, unit: &str) -> String {
+    let what = match rewrite.kind {
+        RewriteKind::Batch => "one statement for all values",
+        RewriteKind::Keyset => "a page that begins behind the last row of the one before",
+        RewriteKind::NoCount => "a row more in place of the count",
+    };
+    let name = &rewrite.statement;
+    let figures = match (rewrite.before, rewrite.after) {
+        (Some(before), Some(after)) => format!(
+            "{} {unit} were, {} are, {} and {} ms, on {}",
+            count(pages(before)),
+            count(pages(after)),
+            digits(before.millis),
+            digits(after.millis),
+            rewrite.tried_on
+        ),
+        _ => String::new(),
+    };
+    match &rewrite.outcome {
+        RewriteOutcome::Proved => format!(
+            "\nRewrite {name}: {what}\n  {}\n  buys   the same rows: {figures}\n",
+            rewrite.sql
+        ),
+        RewriteOutcome::NotCheaper => {
+            format!("\nTried for {name} and not cheaper: {what}\n  {figures}\n")
+        }
+        RewriteOutcome::Cannot(reason) => {
+            format!("\nNot for {name}: {what}\n  {reason}\n")
+        }
     }
 }
 
@@ -155,14 +190,6 @@ fn digits(number: f64) -> String {
     format!("{number:.decimals$}")
 }
 
-fn size(bytes: u64) -> String {
-    match bytes {
-        0 => "size unknown".to_owned(),
-        bytes if bytes < 1024 * 1024 => format!("{} kB", bytes.div_ceil(1024)),
-        bytes => format!("{:.1} MB", bytes as f64 / (1024.0 * 1024.0)),
-    }
-}
-
 /// The schema is that of the types, with the database and a version.
 pub(super) fn json(advice: &Advice) -> Value {
     json!({
@@ -171,6 +198,7 @@ pub(super) fn json(advice: &Advice) -> Value {
         "statements": advice.statements,
         "indexes": advice.indexes,
         "needless": advice.needless,
+        "rewrites": advice.rewrites,
         "refused": advice.refused,
         "tried": advice.tried,
         "executed": advice.executed,
@@ -222,7 +250,7 @@ fn migration<'a>(advice: &Advice, statements: impl Iterator<Item = &'a str>) -> 
 mod tests {
     use std::time::Duration;
 
-    use speedwell_plan::{Bought, Times};
+    use speedwell_plan::{Bought, Needless, NeedlessIndex, Times};
 
     use super::*;
 
@@ -260,8 +288,9 @@ mod tests {
                     without: figures(4167.0, 21.8),
                     with: figures(5.5, 0.05),
                 }],
-                pages_per_row: Some(3.02),
-                micros_per_row: Some(1.4),
+                insert: Some(RowPrice { pages: 3.02, micros: 1.4 }),
+                update: Some(RowPrice { pages: 3.5, micros: 1.9 }),
+                delete: None,
             }],
             needless: vec![NeedlessIndex {
                 index: "flyers_a".to_owned(),
@@ -269,6 +298,28 @@ mod tests {
                 why: Needless::Prefix,
                 beside: Some("flyers_a_b".to_owned()),
             }],
+            rewrites: vec![
+                Rewrite {
+                    statement: "page".to_owned(),
+                    kind: RewriteKind::Keyset,
+                    sql: "SELECT id FROM flyers WHERE (created_at, id) < ($2, $3) ORDER BY created_at DESC, id DESC LIMIT $1".to_owned(),
+                    outcome: RewriteOutcome::Proved,
+                    tried_on: "the page behind 10000 rows".to_owned(),
+                    before: Some(figures(9871.0, 12.4)),
+                    after: Some(figures(5.5, 0.05)),
+                    statements: 1,
+                },
+                Rewrite {
+                    statement: "report".to_owned(),
+                    kind: RewriteKind::Keyset,
+                    sql: String::new(),
+                    outcome: RewriteOutcome::Cannot("its outputs look across rows".to_owned()),
+                    tried_on: String::new(),
+                    before: None,
+                    after: None,
+                    statements: 1,
+                },
+            ],
             tried: 4,
             refused: vec!["flyers (title)".to_owned()],
             executed: 31,

@@ -22,10 +22,7 @@ fn named(line: &str) -> Option<Asked> {
         && name
             .chars()
             .all(|c| c.is_alphanumeric() || "_-./{}:".contains(c));
-    word.then(|| Asked {
-        name: name.to_owned(),
-        sql: sql.trim().to_owned(),
-    })
+    word.then(|| Asked::new(name, sql.trim()))
 }
 
 fn statements(text: &str) -> Vec<Asked> {
@@ -33,10 +30,8 @@ fn statements(text: &str) -> Vec<Asked> {
     let mut span: Option<(usize, usize)> = None;
     let mut take = |span: Option<(usize, usize)>| {
         if let Some((start, end)) = span {
-            found.push(Asked {
-                name: format!("statement {}", found.len() + 1),
-                sql: text[start..end].to_owned(),
-            });
+            let name = format!("statement {}", found.len() + 1);
+            found.push(Asked::new(name, &text[start..end]));
         }
     };
     for token in tokens(text, Dialect::Postgres) {

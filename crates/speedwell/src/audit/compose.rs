@@ -67,6 +67,7 @@ pub(super) fn compose(measured: &Measured<'_>) -> Report {
         statements: measured.statements(),
         warnings: measured.warnings(),
         routes,
+        advice: None,
     }
 }
 
@@ -234,6 +235,15 @@ impl Measured<'_> {
         } else {
             normalize(text, dialect)
         }
+    }
+
+    /// A statement of this audit's database as it may be printed.
+    pub(super) fn shown_here(&self, text: &str) -> String {
+        let explained = self
+            .scales
+            .last()
+            .and_then(|at| at.explained.values().next());
+        self.shown(text, explained.map_or(Dialect::Sqlite, |each| each.dialect))
     }
 
     fn suppressed(&self) -> Vec<SuppressedReport> {

@@ -1,5 +1,7 @@
-//! An audit: build, prepare, start, probe and explain at each scale, load the largest, judge.
+//! An audit: build, prepare, start, probe and explain at each scale, load the largest, judge;
+//! then try what would help.
 
+mod advice;
 mod compose;
 mod database;
 mod evidence;
@@ -15,18 +17,18 @@ mod under_load;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use speedwell_collect::{Limits, Receiver};
 use speedwell_load::{CancelHandle, Connection, Expect, Session, Step, Template};
-use speedwell_plan::{Activity, Database};
+use speedwell_plan::{Activity, AdvisedIndex, Database, build_indexes};
 use speedwell_sql::{Fingerprint, shape, structure};
 use speedwell_trace::{Dialect, Statement};
 
 use self::{
-    database::Using,
+    database::{Given, Using},
     evidence::{AtScale, Explained},
     probe::{Probe, Target, probe},
     process::{Running, Surroundings},
@@ -39,6 +41,7 @@ use crate::{
 };
 
 pub(crate) use self::{
+    advice::When as AdviseWhen,
     compose::grows,
     database::check as check_database,
     evidence::{Evidence, growth::TIME_FLOOR_MS},
@@ -63,6 +66,8 @@ pub(crate) struct Options {
     pub(crate) show_values: bool,
     /// Whether the load is left out.
     pub(crate) no_load: bool,
+    /// When to try what would help.
+    pub(crate) advise: AdviseWhen,
 }
 
 /// An audit that came to no verdict, and what to do about it.
@@ -119,38 +124,114 @@ pub(crate) async fn audit(
     check_database(audited)?;
     let home = home()?;
     build(audited, home.path(), progress).await?;
-    let mut scales = Vec::new();
-    let mut load = None;
-    let mut shared_rows = None;
-    for (index, &scale) in audited.data.scales.iter().enumerate() {
-        let stage = Stage::new(audited, &routes, scale, home.path()).await?;
-        scales.push(stage.observe(progress).await?);
-        if index + 1 == audited.data.scales.len() {
-            if !options.no_load {
+    let round = Round {
+        audited,
+        routes: &routes,
+        options,
+        progress,
+    };
+    let (mut report, measured, stages) = round.measure(home.path(), &[]).await?;
+    if options.advise.is_now(&report) {
+        round
+            .advise(home.path(), &mut report, &measured, &stages)
+            .await?;
+    }
+    for stage in stages {
+        stage.remove().await?;
+    }
+    Ok(report)
+}
+
+/// One round through all scales; with advice there is a second one.
+struct Round<'a> {
+    audited: &'a Audited,
+    routes: &'a [&'a RouteSpec],
+    options: &'a Options,
+    progress: &'a Progress,
+}
+
+impl<'a> Round<'a> {
+    /// Observes every scale and loads the largest, with these indexes in place. The stages are
+    /// there still.
+    async fn measure(
+        &self,
+        home: &Path,
+        indexes: &[AdvisedIndex],
+    ) -> Result<(Report, compose::Measured<'a>, Vec<Stage<'a>>), AuditError> {
+        let (audited, options, progress) = (self.audited, self.options, self.progress);
+        let mut scales = Vec::new();
+        let mut stages = Vec::new();
+        let mut load = None;
+        let mut shared_rows = None;
+        for (index, &scale) in audited.data.scales.iter().enumerate() {
+            let stage = Stage::new(audited, self.routes, scale, home).await?;
+            scales.push(stage.observe(indexes, progress).await?);
+            if index + 1 == audited.data.scales.len() && !options.no_load {
                 // The first users were probed, and what they could do once is done.
                 let load_of = stage.load(PROBES + 1, progress, CancelHandle::new());
                 load = Some(load_of.await?);
                 shared_rows = stage.shared_rows()?;
             }
-        } else {
-            // The data of one scale can be large, and the next scale does not need it.
-            let _ = std::fs::remove_dir_all(&stage.workdir);
+            stages.push(stage);
         }
-        stage.remove().await?;
+        let whole = self.routes.len() == audited.routes.len();
+        let evidence = evidence::weigh(audited, &scales, whole);
+        let measured = compose::Measured {
+            audited,
+            routes: self.routes,
+            scales,
+            load,
+            evidence,
+            options,
+            probes: PROBES,
+        };
+        let mut report = compose::compose(&measured);
+        report.warnings.extend(shared_rows);
+        Ok((report, measured, stages))
     }
-    let whole = routes.len() == audited.routes.len();
-    let evidence = evidence::weigh(audited, &scales, whole);
-    let mut report = compose::compose(&compose::Measured {
-        audited,
-        routes: &routes,
-        scales,
-        load,
-        evidence,
-        options,
-        probes: PROBES,
-    });
-    report.warnings.extend(shared_rows);
-    Ok(report)
+
+    /// Tries what would help on copies of the databases; then, where the audit made them itself,
+    /// audits again on new ones that have the indexes.
+    async fn advise(
+        &self,
+        home: &Path,
+        report: &mut Report,
+        measured: &compose::Measured<'_>,
+        stages: &[Stage<'_>],
+    ) -> Result<(), AuditError> {
+        let all = match advice::ask(stages, &measured.scales, self.progress).await {
+            Ok(all) => all,
+            Err(reason) => {
+                let warning = format!("There is no advice: {reason}.");
+                report.warnings.push(warning);
+                return Ok(());
+            }
+        };
+        let Some(mut advised) = advice::report(&all, |sql| measured.shown_here(sql)) else {
+            return Ok(());
+        };
+        advice::into_findings(&mut report.findings, &advised);
+        let indexes = all.last().map(|(_, advice)| advice.indexes.as_slice());
+        let indexes = indexes.unwrap_or_default();
+        if !indexes.is_empty() && stages.iter().all(Stage::is_own) {
+            let what = format!("auditing again with {} indexes", indexes.len());
+            let _shown = self.progress.spinner(what);
+            let again = home.join("advised");
+            match self.measure(&again, indexes).await {
+                Ok((after, _, stages)) => {
+                    advised.routes = advice::compare(report, &after);
+                    for stage in stages {
+                        stage.remove().await?;
+                    }
+                }
+                Err(error) => {
+                    advised.note = Some(format!("The audit with the indexes failed: {error}."));
+                }
+            }
+        }
+        report.advice = Some(advised);
+        Ok(())
+    }
 }
 
 /// Checks that every route of the configuration can be asked for.
@@ -224,8 +305,16 @@ pub(crate) fn selected<'a>(
 
 impl Stage<'_> {
     /// Prepares the data, probes the instrumented service and explains what it ran.
-    async fn observe(&self, progress: &Progress) -> Result<AtScale, AuditError> {
+    async fn observe(
+        &self,
+        indexes: &[AdvisedIndex],
+        progress: &Progress,
+    ) -> Result<AtScale, AuditError> {
         self.prepare(progress).await?;
+        if !indexes.is_empty() {
+            let built = build_indexes(&self.address()?, indexes).await;
+            built.map_err(|error| AuditError::Explain(error.to_string()))?;
+        }
         let receiver = Receiver::bind(SocketAddr::from(([127, 0, 0, 1], 0)), Limits::default())
             .await
             .map_err(|error| AuditError::Receiver(error.to_string()))?;
@@ -363,6 +452,20 @@ impl Stage<'_> {
         }
         let mut database = self.open(surroundings).await?;
         database.activity().await.map_err(explain_error)
+    }
+
+    /// Where the database of the stage is.
+    fn address(&self) -> Result<String, AuditError> {
+        Ok(self.database(&self.surroundings()?))
+    }
+
+    /// Whether the audit made the database itself, so that it may build indexes in it.
+    fn is_own(&self) -> bool {
+        let inside = |surroundings: Surroundings| {
+            let file = self.file(&surroundings);
+            file.is_some_and(|file| file.starts_with(&self.workdir))
+        };
+        matches!(self.database, Given::Scratch(_)) || self.surroundings().is_ok_and(inside)
     }
 
     /// The file that the database is, if it is one.

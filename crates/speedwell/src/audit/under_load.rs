@@ -65,6 +65,7 @@ pub(crate) fn load_report(loaded: Loaded<'_>) -> Report {
         suppressed: Vec::new(),
         statements: Vec::new(),
         warnings,
+        advice: None,
     }
 }
 

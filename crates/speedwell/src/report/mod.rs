@@ -7,7 +7,7 @@ mod model;
 #[cfg(test)]
 mod sample;
 mod terminal;
-mod wording;
+pub(crate) mod wording;
 
 use std::{fs::Permissions, os::unix::fs::PermissionsExt};
 
@@ -15,9 +15,10 @@ pub(crate) use self::{
     baseline::compare,
     html::html,
     model::{
-        Bar, Bucket, Budget, CacheBar, CacheReport, Exponents, FindingReport, Growth, Kind,
-        Latency, LoadReport, ProbeReport, Report, RouteReport, SampledPlan, ScaleTime,
-        StatementReport, SuppressedReport, VERSION, Verdict, Waterfall,
+        AdviceReport, Bar, Bucket, Budget, CacheBar, CacheReport, Exponents, FindingReport, Growth,
+        IndexAdvice, Kind, Latency, LoadReport, NeedlessAdvice, ProbeReport, Report, RewriteAdvice,
+        RouteAfter, RouteReport, SampledPlan, ScaleTime, StatementAdvice, StatementReport,
+        SuppressedReport, Tried, VERSION, Verdict, Waterfall,
     },
     terminal::{Look, terminal},
     wording::thousands,

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use speedwell_plan::{RewriteKind, RewriteOutcome, Verdict as StatementVerdict};
 use speedwell_trace::{FindingKind, Proof};
 
 use crate::config::BudgetSpec;
@@ -51,6 +52,105 @@ pub(crate) struct Report {
     pub(crate) statements: Vec<StatementReport>,
     /// What the reader should know before believing the numbers.
     pub(crate) warnings: Vec<String>,
+    /// What would help, tried; left out where nobody asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) advice: Option<AdviceReport>,
+}
+
+/// What would help, as the trials on copies of the largest scale's database showed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AdviceReport {
+    /// What `before` and `after` count: `pages`, or on SQLite `steps`, hundreds of instructions of
+    /// its machine.
+    pub(crate) unit: String,
+    pub(crate) indexes: Vec<IndexAdvice>,
+    pub(crate) rewrites: Vec<RewriteAdvice>,
+    /// Indexes without which, all together, no statement is dearer.
+    pub(crate) needless: Vec<NeedlessAdvice>,
+    /// A verdict on every statement that could have a plan.
+    pub(crate) statements: Vec<StatementAdvice>,
+    /// Indexes with which a statement got worse.
+    pub(crate) refused: Vec<String>,
+    /// Where fewer rows get other advice.
+    pub(crate) flips: Vec<String>,
+    pub(crate) indexes_tried: u64,
+    pub(crate) executions: u64,
+    /// Every route, audited again with the indexes in place; empty where there are none or the
+    /// database is not the audit's own.
+    pub(crate) routes: Vec<RouteAfter>,
+    /// Why the audit was not repeated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
+}
+
+/// An index to build.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct IndexAdvice {
+    pub(crate) name: String,
+    pub(crate) table: String,
+    pub(crate) ddl: String,
+    pub(crate) bytes: u64,
+    /// The smallest scale from which on it is advised.
+    pub(crate) from_scale: u64,
+    /// The statements that are dearer without it alone, by fingerprint.
+    pub(crate) buys: Vec<(String, Tried)>,
+    /// Microseconds more for each new row, as far as they could be measured.
+    pub(crate) insert_micros: Option<f64>,
+    /// For each row whose columns of it are set.
+    pub(crate) update_micros: Option<f64>,
+    /// For each row that goes.
+    pub(crate) delete_micros: Option<f64>,
+}
+
+/// A statement written otherwise.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RewriteAdvice {
+    pub(crate) fingerprint: String,
+    pub(crate) kind: RewriteKind,
+    pub(crate) sql: String,
+    pub(crate) outcome: RewriteOutcome,
+    pub(crate) tried_on: String,
+    /// Statements of the old way.
+    pub(crate) statements: u64,
+    pub(crate) tried: Option<Tried>,
+}
+
+/// An index that can go.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct NeedlessAdvice {
+    pub(crate) index: String,
+    pub(crate) table: String,
+    /// A sentence.
+    pub(crate) why: String,
+}
+
+/// What becomes of a statement.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StatementAdvice {
+    pub(crate) fingerprint: String,
+    pub(crate) verdict: StatementVerdict,
+    pub(crate) tried: Option<Tried>,
+}
+
+/// Means over the values that were tried.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Tried {
+    pub(crate) before: f64,
+    pub(crate) after: f64,
+    pub(crate) before_ms: f64,
+    pub(crate) after_ms: f64,
+}
+
+/// A route without and with the indexes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RouteAfter {
+    pub(crate) name: String,
+    pub(crate) before: Verdict,
+    pub(crate) after: Verdict,
+    pub(crate) p95_before_ms: Option<f64>,
+    pub(crate) p95_after_ms: Option<f64>,
+    /// Why it is not within with them.
+    pub(crate) reasons: Vec<String>,
 }
 
 /// What is said of a route and of the whole.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use speedwell_plan::{RewriteKind, RewriteOutcome};
 use speedwell_trace::{FindingKind, Proof};
 
 use super::*;
@@ -209,6 +210,67 @@ pub(crate) fn sample() -> Report {
             },
         ],
         warnings: vec!["2 probed requests were answered but never reported by the service; their statements are not counted.".to_owned()],
+        advice: Some(advice()),
+    }
+}
+
+/// One index and one rewrite that help.
+fn advice() -> AdviceReport {
+    let tried = |before, after, before_ms, after_ms| Tried {
+        before,
+        after,
+        before_ms,
+        after_ms,
+    };
+    let after = |name: &str, before, p95_after_ms| RouteAfter {
+        name: name.to_owned(),
+        before,
+        after: Verdict::Within,
+        p95_before_ms: Some(612.0),
+        p95_after_ms,
+        reasons: Vec::new(),
+    };
+    AdviceReport {
+        unit: "steps".to_owned(),
+        indexes: vec![IndexAdvice {
+            name: "flyers_created_at_9c1d_idx".to_owned(),
+            table: "flyers".to_owned(),
+            ddl: "CREATE INDEX flyers_created_at_9c1d_idx ON flyers (created_at DESC) WHERE is_active".to_owned(),
+            bytes: 2_300_000,
+            from_scale: 10_000,
+            buys: vec![("a1".to_owned(), tried(98_712.0, 41.2, 91.3, 0.05))],
+            insert_micros: Some(1.4),
+            update_micros: Some(2.05),
+            delete_micros: None,
+        }],
+        rewrites: vec![RewriteAdvice {
+            fingerprint: "b2".to_owned(),
+            kind: RewriteKind::Batch,
+            sql: "SELECT id, name FROM authors WHERE id IN (SELECT value FROM json_each($1))".to_owned(),
+            outcome: RewriteOutcome::Proved,
+            tried_on: "20 values".to_owned(),
+            statements: 20,
+            tried: Some(tried(8.4, 7.9, 0.4, 0.05)),
+        }],
+        needless: vec![NeedlessAdvice {
+            index: "flyers_a".to_owned(),
+            table: "flyers".to_owned(),
+            why: "flyers_a on flyers: flyers_a_b begins with its columns".to_owned(),
+        }],
+        statements: vec![StatementAdvice {
+            fingerprint: "a1".to_owned(),
+            verdict: speedwell_plan::Verdict::Improved,
+            tried: Some(tried(98_712.0, 41.2, 91.3, 0.05)),
+        }],
+        refused: vec!["flyers (title)".to_owned()],
+        flips: vec!["An index on flyers (is_active) helps at 1000 rows and no longer at 100000: it is not advised.".to_owned()],
+        indexes_tried: 7,
+        executions: 41,
+        routes: vec![
+            after("feed", Verdict::Within, Some(12.1)),
+            after("reviews", Verdict::Over, Some(48.0)),
+        ],
+        note: None,
     }
 }
 
@@ -223,6 +285,7 @@ pub(crate) fn loaded() -> Report {
     report.suppressed = Vec::new();
     report.statements = Vec::new();
     report.warnings = Vec::new();
+    report.advice = None;
     for route in &mut report.routes {
         route.probes = Vec::new();
         route.growth = Growth::default();

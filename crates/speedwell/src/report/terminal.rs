@@ -1,4 +1,7 @@
-//! The report on a terminal: the verdict first, one line a route, then the findings, worst first.
+//! The report on a terminal: the verdict first, one line a route, then the findings, worst first,
+//! and what would help.
+
+mod advice;
 
 use std::fmt::Write;
 
@@ -29,6 +32,7 @@ pub(crate) fn terminal(report: &Report, look: Look) -> String {
     page.table(report);
     page.reasons(report);
     page.findings(report);
+    page.advice(report);
     page.notes(report);
     page.text
 }

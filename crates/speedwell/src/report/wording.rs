@@ -1,8 +1,10 @@
 //! Numbers, costs, limits and statements as people read them, alike on the terminal and the page.
 
+use speedwell_plan::{Needless, NeedlessIndex};
+use speedwell_sql::Dialect;
 use speedwell_trace::FindingKind;
 
-use super::{Budget, FindingReport};
+use super::{Budget, FindingReport, Tried};
 
 /// Three significant digits, without an exponent: `0.482`, `4.82`, `48.2`, `482`, `4,820`.
 pub(super) fn significant(value: f64) -> String {
@@ -41,6 +43,50 @@ pub(super) fn counted(count: u64, what: &str) -> String {
 /// A count, or a dash when it is not known.
 pub(super) fn known(count: Option<u64>) -> String {
     count.map_or_else(|| "-".to_owned(), thousands)
+}
+
+/// What the trials count: PostgreSQL's pages, or SQLite's machine instructions in hundreds.
+pub(crate) fn unit(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Postgres => "pages",
+        _ => "steps",
+    }
+}
+
+/// What a trial showed.
+pub(crate) fn tried(tried: &Tried, unit: &str) -> String {
+    format!(
+        "{} -> {} {unit}, {} -> {} ms",
+        significant(tried.before),
+        significant(tried.after),
+        significant(tried.before_ms),
+        significant(tried.after_ms)
+    )
+}
+
+/// Why an index can go.
+pub(crate) fn needless(needless: &NeedlessIndex) -> String {
+    let index = format!("{} on {}", needless.index, needless.table);
+    let beside = needless.beside.as_deref().unwrap_or("another");
+    match needless.why {
+        Needless::Duplicate => format!("{index} is the same as {beside}"),
+        Needless::Prefix => format!("{index}: {beside} begins with its columns"),
+        Needless::BesideKey => format!("{index}: the unique key {beside} begins with its columns"),
+        Needless::Implied => format!("{index}: {beside} holds all rows and serves as well"),
+        Needless::Unused => {
+            format!("{index}: no statement of this workload is dearer without it")
+        }
+        Needless::Invalid => format!("{index} is not valid: its building failed; build it again"),
+    }
+}
+
+/// Bytes of an index.
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes {
+        0 => "size unknown".to_owned(),
+        bytes if bytes < 1024 * 1024 => format!("{} kB", bytes.div_ceil(1024)),
+        bytes => format!("{:.1} MB", bytes as f64 / (1024.0 * 1024.0)),
+    }
 }
 
 /// What a fault costs in one request.

@@ -1,5 +1,6 @@
 //! The schema and rows of a database, copied into another.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt as _;
@@ -18,6 +19,8 @@ const COPIERS: usize = 2;
 
 /// One table to be copied.
 struct Source {
+    /// As the statements of the workload may call it.
+    plain: String,
     /// Qualified and quoted.
     name: String,
     create: String,
@@ -29,11 +32,13 @@ struct Source {
 /// Tables that wait to be copied.
 type Queue = Arc<Mutex<Vec<Source>>>;
 
-/// Copies everything that plans depend on from one database to the other. The first is only
-/// read, in transactions that see one state.
+/// Copies everything that plans depend on from one database to the other: the `wanted` tables, or
+/// all where a view, a trigger or a function may read further ones. The first is only read, in
+/// transactions that see one state.
 pub(super) async fn copy(
     from: &PgConnectOptions,
     to: &PgConnectOptions,
+    wanted: &BTreeSet<String>,
 ) -> Result<(), AdviceError> {
     let mut source = connect(from).await?;
     let mut target = connect(to).await?;
@@ -45,7 +50,11 @@ pub(super) async fn copy(
             let _ = target.execute(AssertSqlSafe(statement)).await;
         }
     }
-    all_rows(from, to, &mut source).await?;
+    let mut sources = sources(&mut source).await?;
+    if texts(&mut source, HIDDEN_READERS).await?.is_empty() {
+        sources.retain(|each| wanted.contains(&each.plain));
+    }
+    all_rows(from, to, &mut source, sources).await?;
     for question in [FOREIGN_KEYS, CHECKS, DEFAULTS, VIEWS] {
         for statement in texts(&mut source, question).await? {
             let _ = target.execute(AssertSqlSafe(statement)).await;
@@ -61,8 +70,8 @@ async fn all_rows(
     from: &PgConnectOptions,
     to: &PgConnectOptions,
     source: &mut PgConnection,
+    mut sources: Vec<Source>,
 ) -> Result<(), AdviceError> {
-    let mut sources = sources(source).await?;
     sources.sort_by(|one, other| one.estimate.total_cmp(&other.estimate));
     let queue: Queue = Arc::new(Mutex::new(sources));
     let snapshot = texts(source, "SELECT pg_export_snapshot()").await?;
@@ -136,6 +145,7 @@ async fn sources(connection: &mut PgConnection) -> Result<Vec<Source>, AdviceErr
         .map_err(AdviceError::Scratch)?;
     let read = |row: &sqlx::postgres::PgRow| -> Result<Source, sqlx::Error> {
         Ok(Source {
+            plain: row.try_get("plain")?,
             name: row.try_get("name")?,
             create: row.try_get("create")?,
             columns: row.try_get("columns")?,
@@ -243,9 +253,38 @@ const FUNCTIONS: &str = "
                         AND d.deptype = 'e')
     ORDER BY p.oid";
 
+/// What reads tables that no statement names.
+const HIDDEN_READERS: &str = "
+    SELECT c.relname::TEXT
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('v', 'm')
+      AND n.nspname NOT LIKE 'pg\\_%'
+      AND n.nspname <> 'information_schema'
+      AND NOT EXISTS (SELECT 1
+                      FROM pg_depend AS d
+                      WHERE d.objid = c.oid
+                        AND d.deptype = 'e')
+    UNION ALL
+    SELECT tgname::TEXT
+    FROM pg_trigger
+    WHERE NOT tgisinternal
+    UNION ALL
+    SELECT p.proname::TEXT
+    FROM pg_proc AS p
+    JOIN pg_namespace AS n ON n.oid = p.pronamespace
+    WHERE n.nspname NOT LIKE 'pg\\_%'
+      AND n.nspname <> 'information_schema'
+      AND NOT EXISTS (SELECT 1
+                      FROM pg_depend AS d
+                      WHERE d.objid = p.oid
+                        AND d.deptype = 'e')
+    LIMIT 1";
+
 /// Unlogged, because nobody will want the copy back. A partitioned table is copied as one.
 const TABLES: &str = "
-    SELECT format('%I.%I', n.nspname, c.relname) AS name,
+    SELECT c.relname::TEXT AS plain,
+           format('%I.%I', n.nspname, c.relname) AS name,
            c.reltuples AS estimate,
            format('CREATE UNLOGGED TABLE %I.%I (%s)', n.nspname, c.relname,
                   string_agg(format('%I %s%s%s%s', a.attname,

@@ -3,4 +3,4 @@
 mod copy;
 mod session;
 
-pub(crate) use session::open;
+pub(crate) use session::{build, open};

@@ -1,21 +1,25 @@
 //! Trials in a scratch database of PostgreSQL.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicU32, Ordering},
     time::Instant,
 };
 
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
+use sqlx::{
+    AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _, ValueRef as _,
+    postgres::PgRow,
+};
 
 use super::copy::copy;
 use crate::{
     Schema, ScratchDatabase,
     advice::{
+        AdvisedIndex,
         candidate::{Candidate, Method},
         error::AdviceError,
-        ground::{Built, Ground, Run, WritePrice},
+        ground::{Built, Effort, Ground, Rows, Run, WritePrice},
         sample::{LOOKED_AT, Sample, Samples},
     },
     postgres::{connect, options},
@@ -24,7 +28,7 @@ use crate::{
 /// One builder for each core of a small machine.
 const BUILDERS: usize = 2;
 /// Rows that are written to measure the price of writing.
-const WRITTEN_ROWS: u64 = 1000;
+const WRITTEN_ROWS: u64 = 500;
 
 /// A scratch database, its connection and the audited database's rows in it.
 pub(crate) struct PostgresGround {
@@ -33,23 +37,31 @@ pub(crate) struct PostgresGround {
     scratch: ScratchDatabase,
     /// Whether indexes can be hidden by a mark in the catalogue, which is quicker than dropping.
     superuser: bool,
+    /// How often the audited database has searched each of its indexes.
+    scans: BTreeMap<String, u64>,
 }
 
 /// Makes the scratch copy of the database at `url` on the server of `server`.
-pub(crate) async fn open(url: &str, server: &str) -> Result<PostgresGround, AdviceError> {
+pub(crate) async fn open(
+    url: &str,
+    server: &str,
+    wanted: &BTreeSet<String>,
+) -> Result<PostgresGround, AdviceError> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!(
         "speedwell_advice_{}_{}",
         std::process::id(),
         NEXT.fetch_add(1, Ordering::Relaxed)
     );
-    let scratch = ScratchDatabase::create(&with_place(server), &name).await?;
+    let scratch = ScratchDatabase::create(&with_place(server), &name).await;
+    let scratch = scratch.map_err(AdviceError::NoScratch)?;
     let mut connection = connect(&options(scratch.url())?).await?;
     connection
         .execute(SESSION)
         .await
         .map_err(AdviceError::Scratch)?;
-    copy(&options(url)?, &options(scratch.url())?).await?;
+    copy(&options(url)?, &options(scratch.url())?, wanted).await?;
+    let scans = scans(url).await?;
     let superuser: bool = sqlx::query_scalar(SUPERUSER)
         .fetch_one(&mut connection)
         .await
@@ -58,7 +70,42 @@ pub(crate) async fn open(url: &str, server: &str) -> Result<PostgresGround, Advi
         connection,
         scratch,
         superuser,
+        scans,
     })
+}
+
+/// What the audited database has counted of its indexes.
+async fn scans(url: &str) -> Result<BTreeMap<String, u64>, AdviceError> {
+    let mut connection = connect(&options(url)?).await?;
+    let counted = sqlx::query_as::<_, (String, i64)>(SCANS)
+        .fetch_all(&mut connection)
+        .await
+        .map_err(AdviceError::Scratch)?;
+    let _ = connection.close().await;
+    let scans = counted.into_iter();
+    Ok(scans
+        .map(|(name, count)| (name, u64::try_from(count).unwrap_or(0)))
+        .collect())
+}
+
+/// Builds advised indexes in a database that is the caller's own.
+pub(crate) async fn build(url: &str, indexes: &[AdvisedIndex]) -> Result<(), AdviceError> {
+    let mut connection = connect(&options(url)?).await?;
+    if indexes
+        .iter()
+        .any(|index| index.ddl.contains(" USING gin "))
+    {
+        let made = connection
+            .execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+            .await;
+        made.map_err(AdviceError::Scratch)?;
+    }
+    let statements = indexes.iter().map(|index| index.ddl.clone());
+    for statement in statements.chain(["ANALYZE".to_owned()]) {
+        let done = connection.execute(AssertSqlSafe(statement)).await;
+        done.map_err(AdviceError::Scratch)?;
+    }
+    connection.close().await.map_err(AdviceError::Scratch)
 }
 
 /// The address of a server with a place for the name of a database of its own.
@@ -209,7 +256,7 @@ impl Ground for PostgresGround {
             .collect::<Result<Vec<()>, _>>()
             .map_err(AdviceError::Scratch)?;
         // Estimates for expressions exist only once they were looked at.
-        let expressions: std::collections::BTreeSet<&str> = candidates
+        let expressions: BTreeSet<&str> = candidates
             .iter()
             .filter(|candidate| candidate.keys.iter().any(|key| key.expression))
             .map(|candidate| candidate.table.as_str())
@@ -302,15 +349,49 @@ impl Ground for PostgresGround {
         }))
     }
 
-    async fn write(&mut self, table: &str) -> Result<Option<WritePrice>, AdviceError> {
-        let price = self.written_again(table).await;
+    async fn rows(&mut self, query: &str) -> Result<Rows, AdviceError> {
+        // The simple protocol answers in texts.
+        let asking = sqlx::raw_sql(AssertSqlSafe(query.to_owned()));
+        let found = match asking.fetch_all(&mut self.connection).await {
+            Ok(found) => found,
+            Err(sqlx::Error::Database(error)) => {
+                let reason = reason(&*error);
+                self.simple(BACK).await?;
+                return Ok(Err(reason));
+            }
+            Err(error) => return Err(AdviceError::Scratch(error)),
+        };
+        let text = |row: &PgRow, at: usize| -> Result<Option<String>, sqlx::Error> {
+            let value = row.try_get_raw(at)?;
+            match value.is_null() {
+                true => Ok(None),
+                false => {
+                    let text = value.as_str().map_err(sqlx::Error::Decode)?;
+                    Ok(Some(text.to_owned()))
+                }
+            }
+        };
+        let rows = found
+            .iter()
+            .map(|row| (0..row.len()).map(|at| text(row, at)).collect());
+        let rows: Result<Vec<_>, _> = rows.collect();
+        rows.map(Ok).map_err(AdviceError::Scratch)
+    }
+
+    async fn write(
+        &mut self,
+        table: &str,
+        set: &[String],
+    ) -> Result<Option<WritePrice>, AdviceError> {
+        let update = known(self.set_again(table, set).await)?;
         self.simple(BACK).await?;
-        match price {
-            Ok(price) => Ok(Some(price)),
-            // Rows that cannot be taken out and put back: their price is not known.
-            Err(AdviceError::Scratch(sqlx::Error::Database(_))) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let price = known(self.written_again(table).await)?;
+        self.simple(BACK).await?;
+        Ok(price.map(|price| WritePrice { update, ..price }))
+    }
+
+    fn scans(&self, index: &str) -> Option<u64> {
+        self.scans.get(index).copied()
     }
 
     async fn leave(&mut self) -> Result<(), AdviceError> {
@@ -333,8 +414,27 @@ impl PostgresGround {
         self.simple(BEGUN).await
     }
 
+    /// Sets columns of the first rows to what they are: a new version of each row, which every
+    /// index of the table must know of.
+    async fn set_again(&mut self, table: &str, set: &[String]) -> Result<Effort, AdviceError> {
+        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        let own: Vec<String> = set
+            .iter()
+            .map(|name| format!("{0} = {0}", quoted(name)))
+            .collect();
+        let table = quoted(table);
+        let (_, effort) = self
+            .effort(format!(
+                "UPDATE {table} SET {}
+                 WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} LIMIT {WRITTEN_ROWS}))",
+                own.join(", ")
+            ))
+            .await?;
+        Ok(effort)
+    }
+
     /// Takes the first rows of the table out, with nothing referring to them, and writes them
-    /// again; only the writing counts.
+    /// again.
     async fn written_again(&mut self, table: &str) -> Result<WritePrice, AdviceError> {
         let quoted = format!("\"{}\"", table.replace('"', "\"\""));
         let referring = sqlx::query_scalar::<_, String>(REFERRING)
@@ -347,26 +447,47 @@ impl PostgresGround {
             "CREATE TEMPORARY TABLE speedwell_moved ON COMMIT DROP AS
              SELECT * FROM {quoted} LIMIT {WRITTEN_ROWS}"
         ));
-        statements.push(format!(
-            "DELETE FROM {quoted}
-             WHERE ctid = ANY (ARRAY(SELECT ctid FROM {quoted} LIMIT {WRITTEN_ROWS}))"
-        ));
         for statement in statements {
             let done = self.connection.execute(AssertSqlSafe(statement)).await;
             done.map_err(AdviceError::Scratch)?;
         }
-        let before = self.blocks().await?;
-        let begun = Instant::now();
-        let insert =
-            format!("INSERT INTO {quoted} OVERRIDING SYSTEM VALUE SELECT * FROM speedwell_moved");
-        let done = self.connection.execute(AssertSqlSafe(insert)).await;
-        let rows = done.map_err(AdviceError::Scratch)?.rows_affected();
-        let millis = begun.elapsed().as_secs_f64() * 1000.0;
+        let (_, delete) = self
+            .effort(format!(
+                "DELETE FROM {quoted}
+                 WHERE ctid = ANY (ARRAY(SELECT ctid FROM {quoted} LIMIT {WRITTEN_ROWS}))"
+            ))
+            .await?;
+        let (rows, insert) = self
+            .effort(format!(
+                "INSERT INTO {quoted} OVERRIDING SYSTEM VALUE SELECT * FROM speedwell_moved"
+            ))
+            .await?;
         Ok(WritePrice {
             rows,
-            pages: self.blocks().await? - before,
-            millis,
+            insert,
+            delete,
+            update: None,
         })
+    }
+
+    /// Executes a statement that writes: the rows it wrote, and what that took.
+    async fn effort(&mut self, statement: String) -> Result<(u64, Effort), AdviceError> {
+        let before = self.blocks().await?;
+        let begun = Instant::now();
+        let done = self.connection.execute(AssertSqlSafe(statement)).await;
+        let rows = done.map_err(AdviceError::Scratch)?.rows_affected();
+        let millis = begun.elapsed().as_secs_f64() * 1000.0;
+        let pages = self.blocks().await? - before;
+        Ok((rows, Effort { pages, millis }))
+    }
+}
+
+/// What the server refuses has no known price.
+fn known<T>(price: Result<T, AdviceError>) -> Result<Option<T>, AdviceError> {
+    match price {
+        Ok(price) => Ok(Some(price)),
+        Err(AdviceError::Scratch(sqlx::Error::Database(_))) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -409,6 +530,10 @@ const HIDE: &str = "
                          FROM pg_class AS c
                          WHERE c.relkind = 'i'
                            AND c.relname = ANY($1))";
+
+const SCANS: &str = "
+    SELECT indexrelname::TEXT, idx_scan
+    FROM pg_stat_user_indexes";
 
 /// 16384 is where the numbers of what users make begin.
 const BLOCKS: &str = "

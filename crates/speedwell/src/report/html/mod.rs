@@ -1,5 +1,6 @@
 //! The report as one HTML file that needs no network: everything is in it.
 
+mod advice;
 mod load;
 mod plots;
 
@@ -33,7 +34,7 @@ pub(crate) fn html(report: &Report) -> String {
                 main {
                     (header(report))
                     @match report.kind {
-                        Kind::Audit => { (overview(report)) (findings(report)) }
+                        Kind::Audit => { (overview(report)) (findings(report)) (advice::advice(report)) }
                         Kind::Load => { (load::overview(report)) }
                     }
                     h2 { "Routes" }

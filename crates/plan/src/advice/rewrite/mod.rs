@@ -1,0 +1,254 @@
+//! Rewrites of statements, tried like indexes: the rows compared, the pages counted.
+
+mod batch;
+mod keyset;
+mod no_count;
+mod query;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use speedwell_sql::Dialect;
+
+use self::query::Plain;
+use super::{
+    error::AdviceError,
+    facts::Facts,
+    ground::{Ground, Run},
+    outcome::Figures,
+    prove::Proved,
+    sample::{Pick, Samples},
+    trial::Trials,
+};
+use crate::Schema;
+
+/// Share of the pages that a rewrite must leave, at most.
+const CHEAPER: f64 = 0.9;
+/// Pages that a statement less is worth: the way to the database and back takes as long as looking
+/// at so many that are in memory, and longer over a network.
+const WAY_AND_BACK: f64 = 10.0;
+
+/// A statement written otherwise.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Rewrite {
+    /// The statement's name.
+    pub statement: String,
+    /// How it is written otherwise.
+    pub kind: RewriteKind,
+    /// The new statement.
+    pub sql: String,
+    /// What came of the trial.
+    pub outcome: RewriteOutcome,
+    /// What it was tried on, in words.
+    pub tried_on: String,
+    /// The old way, all of its statements together.
+    pub before: Option<Figures>,
+    /// The new one.
+    pub after: Option<Figures>,
+    /// Statements of the old way; the new one has one.
+    pub statements: u64,
+}
+
+/// How a statement is written otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RewriteKind {
+    /// One statement for a list of values in place of one for each.
+    Batch,
+    /// A page that begins behind the last row of the page before, in place of an `OFFSET`.
+    Keyset,
+    /// A row more than the page has, in place of a count of all rows.
+    NoCount,
+}
+
+/// What came of the trial of a rewrite.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is", content = "reason")]
+pub enum RewriteOutcome {
+    /// The same rows for less.
+    Proved,
+    /// The same rows, and not for less.
+    NotCheaper,
+    /// It cannot be used, for this reason.
+    Cannot(String),
+}
+
+/// What a rewrite is made of.
+pub(super) struct Draft {
+    pub(super) statement: usize,
+    pub(super) kind: RewriteKind,
+    /// The new statement, with placeholders.
+    pub(super) sql: String,
+}
+
+/// A measured rewrite.
+pub(super) struct Measured {
+    pub(super) before: Run,
+    pub(super) after: Run,
+    pub(super) statements: u64,
+    pub(super) tried_on: String,
+}
+
+/// Where rewrites are tried.
+pub(super) struct Field<'f> {
+    pub(super) dialect: Dialect,
+    pub(super) schema: &'f Schema,
+    pub(super) samples: &'f Samples,
+}
+
+/// Why a rewrite is not tried, or came to nothing; an error of the scratch copy ends everything.
+pub(super) enum Unfit {
+    No(String),
+    NotCheaper(Measured),
+    Broken(AdviceError),
+}
+
+impl From<AdviceError> for Unfit {
+    fn from(error: AdviceError) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl From<&str> for Unfit {
+    fn from(reason: &str) -> Self {
+        Self::No(reason.to_owned())
+    }
+}
+
+/// Tries every rewrite that the workload's structure offers, with the chosen indexes in place.
+/// `names` and `repeated` are those of the trials' statements.
+pub(crate) async fn rewrites<G: Ground>(
+    trials: &mut Trials<G>,
+    proved: &Proved,
+    field: &Field<'_>,
+    names: &[&str],
+    repeated: &[u64],
+) -> Result<Vec<Rewrite>, AdviceError> {
+    let plain: Vec<Option<Plain>> = trials
+        .statements
+        .iter()
+        .map(|tried| Plain::read(&tried.facts.text, field.dialect, field.schema))
+        .collect();
+    let mut found = Vec::new();
+    let everything: Vec<usize> = (0..trials.statements.len()).collect();
+    let hidden = trials.hidden(&everything, &proved.chosen);
+    trials.ground.enter(&hidden).await?;
+    for (place, query) in plain.iter().enumerate() {
+        let Some(query) = query else { continue };
+        let facts = trials.statements[place].facts.clone();
+        let ground = &mut trials.ground;
+        let times = repeated.get(place).copied().unwrap_or(1);
+        let mut tried = Vec::new();
+        if times > 1
+            && let Some(draft) = batch::draft(place, query, &facts, field)
+        {
+            let result = batch::measure(&draft, query, &facts, field, times, ground).await;
+            tried.push((draft, result));
+        }
+        if query.has_offset() {
+            match keyset::draft(place, query, field) {
+                Ok((draft, keys)) => {
+                    let result = keyset::measure(query, &keys, &facts, field, ground).await;
+                    tried.push((draft, result));
+                }
+                Err(reason) => tried.push((
+                    Draft {
+                        statement: place,
+                        kind: RewriteKind::Keyset,
+                        sql: String::new(),
+                    },
+                    Err(Unfit::No(reason)),
+                )),
+            }
+        }
+        if let Some((page, draft)) = no_count::draft(place, query, &plain, field) {
+            let page_facts = trials.statements[page].facts.clone();
+            let page = plain[page].as_ref().map(|query| (query, &page_facts));
+            if let Some(page) = page {
+                let result = no_count::measure((query, &facts), page, field, ground).await;
+                tried.push((draft, result));
+            }
+        }
+        for (draft, result) in tried {
+            found.push(rewrite(draft, result, names)?);
+        }
+    }
+    trials.ground.leave().await?;
+    Ok(found)
+}
+
+fn rewrite(
+    draft: Draft,
+    result: Result<Measured, Unfit>,
+    names: &[&str],
+) -> Result<Rewrite, AdviceError> {
+    let (outcome, measured) = match result {
+        Ok(measured) => (RewriteOutcome::Proved, Some(measured)),
+        Err(Unfit::NotCheaper(measured)) => (RewriteOutcome::NotCheaper, Some(measured)),
+        Err(Unfit::No(reason)) => (RewriteOutcome::Cannot(reason), None),
+        Err(Unfit::Broken(error)) => return Err(error),
+    };
+    let figures = |run: Run| Figures::from(run);
+    Ok(Rewrite {
+        statement: names
+            .get(draft.statement)
+            .copied()
+            .unwrap_or_default()
+            .to_owned(),
+        kind: draft.kind,
+        sql: draft.sql,
+        outcome,
+        before: measured.as_ref().map(|each| figures(each.before)),
+        after: measured.as_ref().map(|each| figures(each.after)),
+        statements: measured.as_ref().map_or(1, |each| each.statements),
+        tried_on: measured.map(|each| each.tried_on).unwrap_or_default(),
+    })
+}
+
+/// A rewrite that saves a share of the pages, or statements for hardly more.
+fn judged(measured: Measured) -> Result<Measured, Unfit> {
+    let (before, after) = (total(&measured.before), total(&measured.after));
+    let ways = measured.statements.saturating_sub(1) as f64 * WAY_AND_BACK;
+    match after <= before * CHEAPER || ways > 0.0 && after <= before + ways {
+        true => Ok(measured),
+        false => Err(Unfit::NotCheaper(measured)),
+    }
+}
+
+fn total(run: &Run) -> f64 {
+    run.pages + run.trigger_pages
+}
+
+fn sum(runs: &[Run]) -> Run {
+    runs.iter().fold(Run::default(), |all, run| Run {
+        pages: all.pages + run.pages,
+        trigger_pages: all.trigger_pages + run.trigger_pages,
+        millis: all.millis + run.millis,
+        rows: all.rows + run.rows,
+    })
+}
+
+/// Executes a statement; what the database does not take makes the rewrite unfit.
+async fn run<G: Ground>(ground: &mut G, statement: &str) -> Result<Run, Unfit> {
+    ground.run(statement).await?.map_err(Unfit::No)
+}
+
+async fn rows<G: Ground>(
+    ground: &mut G,
+    statement: &str,
+) -> Result<Vec<Vec<Option<String>>>, Unfit> {
+    ground.rows(statement).await?.map_err(Unfit::No)
+}
+
+/// The statement with values of one choice, some of them given.
+fn with_values(
+    field: &Field<'_>,
+    text: &str,
+    facts: &Facts,
+    pick: Pick,
+    given: &BTreeMap<usize, String>,
+) -> String {
+    field
+        .samples
+        .text(text, facts, pick, given, field.dialect, field.schema)
+}

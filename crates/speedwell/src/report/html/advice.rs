@@ -1,0 +1,142 @@
+//! What would help, and what came of trying it.
+
+use maud::{Markup, html};
+use speedwell_plan::{RewriteOutcome, Verdict};
+
+use super::{badge, first_words};
+use crate::report::{
+    AdviceReport, IndexAdvice, Report, RewriteAdvice, RouteAfter, StatementAdvice,
+    wording::{counted, significant, size, thousands, tried},
+};
+
+pub(super) fn advice(report: &Report) -> Markup {
+    let Some(advice) = &report.advice else {
+        return html! {};
+    };
+    let proved: Vec<&RewriteAdvice> = advice
+        .rewrites
+        .iter()
+        .filter(|rewrite| rewrite.outcome == RewriteOutcome::Proved)
+        .collect();
+    html! {
+        h2 { "Advice" }
+        p.soft {
+            "Built and executed on copies of the data: " (counted(advice.indexes_tried, "candidate")) ", "
+            (counted(advice.executions, "execution")) "."
+        }
+        @if advice.indexes.is_empty() && proved.is_empty() {
+            p { "No index and no rewrite makes a statement cheaper." }
+        }
+        @for index in &advice.indexes { (one_index(index, advice, report)) }
+        @for rewrite in proved { (one_rewrite(rewrite, advice, report)) }
+        @if !(advice.needless.is_empty() && advice.refused.is_empty() && advice.flips.is_empty()) {
+            div.card { ul {
+                @for needless in &advice.needless { li { "Needless: " (needless.why) } }
+                @for refused in &advice.refused { li { "Refused, because a statement got worse: " code { (refused) } } }
+                @for flip in &advice.flips { li { (flip) } }
+            } }
+        }
+        @if let Some(note) = &advice.note { p { (note) } }
+        (again(&advice.routes))
+        (verdicts(advice, report))
+    }
+}
+
+fn one_index(index: &IndexAdvice, advice: &AdviceReport, report: &Report) -> Markup {
+    let smallest = report.scales.first().copied().unwrap_or(0);
+    let prices = [
+        ("new row", index.insert_micros),
+        ("changed row", index.update_micros),
+        ("deleted row", index.delete_micros),
+    ];
+    html! {
+        div.card {
+            pre { (index.ddl) ";" }
+            dl.finding {
+                dt { "buys" } dd { @for (fingerprint, bought) in &index.buys {
+                    p { (statement(report, fingerprint)) ": " (tried(bought, &advice.unit)) }
+                } }
+                dt { "costs" } dd {
+                    (size(index.bytes))
+                    @for (what, micros) in prices {
+                        @if let Some(micros) = micros { ", " (significant(micros)) " µs for each " (what) }
+                    }
+                }
+                @if index.from_scale > smallest {
+                    dt { "from" } dd { (thousands(index.from_scale)) " rows on; with fewer it is not needed" }
+                }
+            }
+        }
+    }
+}
+
+fn one_rewrite(rewrite: &RewriteAdvice, advice: &AdviceReport, report: &Report) -> Markup {
+    html! {
+        div.card {
+            pre { (rewrite.sql) ";" }
+            dl.finding {
+                dt { "instead of" } dd {
+                    @if rewrite.statements > 1 { (rewrite.statements) " statements, among them " }
+                    (statement(report, &rewrite.fingerprint))
+                }
+                dt { "buys" } dd {
+                    "the same rows, on " (rewrite.tried_on)
+                    @if let Some(figures) = &rewrite.tried { ": " (tried(figures, &advice.unit)) }
+                }
+            }
+        }
+    }
+}
+
+fn again(routes: &[RouteAfter]) -> Markup {
+    let latency = |p95: Option<f64>| p95.map_or_else(|| "-".to_owned(), significant);
+    html! {
+        @if !routes.is_empty() {
+            h3 { "Audited again with these indexes in place" }
+            div.scroll { table {
+                thead { tr { th { "route" } th { "was" } th { "is" } th.n { "p95 was, ms" } th.n { "is" } th { "why" } } }
+                tbody { @for route in routes { tr {
+                    td.name { (route.name) } td { (badge(route.before)) } td { (badge(route.after)) }
+                    td.n { (latency(route.p95_before_ms)) } td.n { (latency(route.p95_after_ms)) }
+                    td { (route.reasons.join("; ")) }
+                } } }
+            } }
+        }
+    }
+}
+
+fn verdicts(advice: &AdviceReport, report: &Report) -> Markup {
+    html! {
+        details.card {
+            summary { "The verdict on each of " (counted(advice.statements.len() as u64, "statement")) }
+            div.scroll { table {
+                thead { tr { th { "statement" } th { "verdict" } th { "tried" } } }
+                tbody { @for each in &advice.statements { tr {
+                    td { (statement(report, &each.fingerprint)) } td { (verdict(each)) }
+                    td { @if let Some(figures) = &each.tried { (tried(figures, &advice.unit)) } }
+                } } }
+            } }
+        }
+    }
+}
+
+fn verdict(each: &StatementAdvice) -> String {
+    match &each.verdict {
+        Verdict::Improved => "improved".to_owned(),
+        Verdict::AlreadyGood => "already good".to_owned(),
+        Verdict::Cannot(reason) => format!("cannot: {reason}"),
+    }
+}
+
+fn statement(report: &Report, fingerprint: &str) -> Markup {
+    let known = report
+        .statements
+        .iter()
+        .find(|each| each.fingerprint == fingerprint);
+    html! {
+        @match known {
+            Some(known) => { a href={ "#statement-" (fingerprint) } { code { (first_words(&known.text)) } } }
+            None => { code { (fingerprint) } }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What would help, and what came of trying it.
+
+use speedwell_plan::RewriteOutcome;
+
+use super::{Page, colour_of, word};
+use crate::report::{
+    AdviceReport, IndexAdvice, Report, RewriteAdvice, RouteAfter,
+    wording::{counted, one_line, significant, size, tried},
+};
+
+impl Page {
+    pub(super) fn advice(&mut self, report: &Report) {
+        let Some(advice) = &report.advice else { return };
+        self.line(&format!(
+            "Advice, tried on copies of the data ({} and {})",
+            counted(advice.indexes_tried, "candidate"),
+            counted(advice.executions, "execution")
+        ));
+        if advice.indexes.is_empty() && proved(advice).next().is_none() {
+            self.line("  No index and no rewrite makes a statement cheaper.");
+        }
+        for index in &advice.indexes {
+            self.index(index, advice, report);
+        }
+        for rewrite in proved(advice) {
+            self.rewrite(rewrite, advice);
+        }
+        for needless in &advice.needless {
+            self.line(&format!("  needless   {}", needless.why));
+        }
+        for refused in &advice.refused {
+            self.line(&format!(
+                "  refused    {refused}: a statement got worse with it"
+            ));
+        }
+        for flip in &advice.flips {
+            self.line(&format!("  {flip}"));
+        }
+        if let Some(note) = &advice.note {
+            self.line(&format!("  {note}"));
+        }
+        self.line("");
+        self.again(&advice.routes);
+    }
+
+    fn index(&mut self, index: &IndexAdvice, advice: &AdviceReport, report: &Report) {
+        self.line(&format!("  {};", index.ddl));
+        for (fingerprint, bought) in &index.buys {
+            self.line(&format!(
+                "      buys   {}: {}",
+                statement(report, fingerprint),
+                tried(bought, &advice.unit)
+            ));
+        }
+        let mut costs = vec![size(index.bytes)];
+        let prices = [
+            ("new row", index.insert_micros),
+            ("changed row", index.update_micros),
+            ("deleted row", index.delete_micros),
+        ];
+        for (what, micros) in prices {
+            if let Some(micros) = micros {
+                costs.push(format!("{} µs for each {what}", significant(micros)));
+            }
+        }
+        self.line(&format!("      costs  {}", costs.join(", ")));
+        let smallest = report.scales.first().copied().unwrap_or(0);
+        if index.from_scale > smallest {
+            self.line(&format!(
+                "      from   {} rows on; with fewer it is not needed",
+                crate::report::thousands(index.from_scale)
+            ));
+        }
+    }
+
+    fn rewrite(&mut self, rewrite: &RewriteAdvice, advice: &AdviceReport) {
+        self.line(&format!("  {};", one_line(&rewrite.sql)));
+        let figures = rewrite
+            .tried
+            .as_ref()
+            .map(|figures| tried(figures, &advice.unit));
+        let instead = match rewrite.statements {
+            1 => String::new(),
+            count => format!(" in place of {count} statements"),
+        };
+        self.line(&format!(
+            "      buys   the same rows{instead}, on {}: {}",
+            rewrite.tried_on,
+            figures.unwrap_or_default()
+        ));
+    }
+
+    fn again(&mut self, routes: &[RouteAfter]) {
+        if routes.is_empty() {
+            return;
+        }
+        self.line("With these indexes in place, audited again");
+        let width = routes.iter().map(|route| route.name.chars().count()).max();
+        let width = width.unwrap_or(0);
+        for route in routes {
+            if route.before == route.after && route.reasons.is_empty() {
+                continue;
+            }
+            let after = self.painted(word(route.after), colour_of(route.after));
+            let latency = match (route.p95_before_ms, route.p95_after_ms) {
+                (Some(before), Some(after)) => {
+                    format!("  p95 {} -> {} ms", significant(before), significant(after))
+                }
+                _ => String::new(),
+            };
+            let reasons = match route.reasons.is_empty() {
+                true => String::new(),
+                false => format!("  {}", route.reasons.join("; ")),
+            };
+            self.line(&format!(
+                "  {:<width$}  {} -> {after}{latency}{reasons}",
+                route.name,
+                word(route.before)
+            ));
+        }
+        let unchanged = routes
+            .iter()
+            .filter(|route| route.before == route.after && route.reasons.is_empty())
+            .count();
+        if unchanged > 0 {
+            self.line(&format!(
+                "  {} as before",
+                counted(unchanged as u64, "route")
+            ));
+        }
+        self.line("");
+    }
+}
+
+/// The statement of a fingerprint, on one line.
+fn statement(report: &Report, fingerprint: &str) -> String {
+    let found = report
+        .statements
+        .iter()
+        .find(|each| each.fingerprint == fingerprint);
+    found.map_or_else(|| fingerprint.to_owned(), |each| one_line(&each.text))
+}
+
+fn proved(advice: &AdviceReport) -> impl Iterator<Item = &RewriteAdvice> {
+    let rewrites = advice.rewrites.iter();
+    rewrites.filter(|rewrite| rewrite.outcome == RewriteOutcome::Proved)
+}
