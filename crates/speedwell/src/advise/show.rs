@@ -111,8 +111,8 @@ fn paragraph(index: &AdvisedIndex, unit: &str) -> String {
     let _ = write!(text, "  costs  {}", wording::size(index.bytes));
     let prices = [
         ("new row", index.insert),
-        ("row whose columns of it are set", index.update),
-        ("row that goes", index.delete),
+        ("changed row", index.update),
+        ("deleted row", index.delete),
     ];
     let mut first = true;
     for (what, price) in prices {
@@ -145,7 +145,7 @@ fn rewritten(rewrite: &Rewrite, unit: &str) -> String {
     let name = &rewrite.statement;
     let figures = match (rewrite.before, rewrite.after) {
         (Some(before), Some(after)) => format!(
-            "{} {unit} were, {} are, {} and {} ms, on {}",
+            "{} -> {} {unit}, {} -> {} ms, on {}",
             count(pages(before)),
             count(pages(after)),
             digits(before.millis),
