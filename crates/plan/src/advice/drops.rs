@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::{
-    choice::is_worse,
     error::AdviceError,
     ground::Ground,
     hygiene::{Needless, NeedlessIndex, needless},
@@ -14,6 +13,10 @@ use crate::{Index, Schema, Table};
 
 /// All the values that a statement has.
 const ALL: usize = usize::MAX;
+/// A statement may look at this share more pages without an index that is said to be needless.
+const NOTICEABLE: f64 = 1.05;
+/// And so many pages.
+const NOTICEABLE_PAGES: f64 = 0.5;
 
 /// The indexes without which, all of them together, no statement is dearer; those that failed to
 /// build besides. Sorted as [`needless`] sorts, unused ones last.
@@ -46,7 +49,7 @@ async fn can_go<G: Ground>(
     let needed = concerned.iter().zip(&costs).any(|(statement, cost)| {
         let with = &proved.after[*statement];
         let failed = matches!(cost, Cost::Failed(_)) && !matches!(with, Cost::Failed(_));
-        failed || is_worse(with, cost)
+        failed || cost.pages() > with.pages() * NOTICEABLE + NOTICEABLE_PAGES
     });
     if needed {
         trials.besides.remove(&each.index);

@@ -1,5 +1,7 @@
 //! What a scratch copy must be able to do, whichever database it is of.
 
+use std::collections::BTreeSet;
+
 use super::{candidate::Candidate, error::AdviceError};
 
 /// What one execution cost.
@@ -83,6 +85,11 @@ pub(crate) trait Ground {
         table: &str,
         set: &[String],
     ) -> Result<Option<WritePrice>, AdviceError>;
+
+    /// Work of a plan over these tables that `run` does not count, as pages.
+    fn uncounted(&self, _plan: &str, _tables: &BTreeSet<String>) -> f64 {
+        0.0
+    }
 
     /// How often the audited database has searched an index of its own, if it counts that.
     fn scans(&self, _index: &str) -> Option<u64> {

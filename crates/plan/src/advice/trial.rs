@@ -197,13 +197,17 @@ impl<G: Ground> Trials<G> {
             Some(_) => format!("{relevant:?} {:?}", self.besides),
             None => String::new(),
         };
+        let tables = self.tables(statement).into_iter().map(str::to_owned);
+        let tables: BTreeSet<String> = tables.collect();
         let mut total = Run::default();
         let mut count = 0.0;
         for (at, text) in texts.iter().enumerate().take(values) {
             let plan = match self.ground.plan(text).await? {
-                Ok(plan) => plan + &written,
+                Ok(plan) => plan,
                 Err(reason) => return Ok(Cost::Failed(reason)),
             };
+            total.pages += self.ground.uncounted(&plan, &tables);
+            let plan = plan + &written;
             let known = self.runs.get(&(statement, at, plan.clone())).copied();
             let run = match known {
                 Some(run) => run,

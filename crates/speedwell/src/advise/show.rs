@@ -140,7 +140,7 @@ fn rewritten(rewrite: &Rewrite, unit: &str) -> String {
     let what = match rewrite.kind {
         RewriteKind::Batch => "one statement for all values",
         RewriteKind::Keyset => "a page that begins behind the last row of the one before",
-        RewriteKind::NoCount => "a row more in place of the count",
+        RewriteKind::NoCount => "with a limit one higher, and no count beside it",
     };
     let name = &rewrite.statement;
     let figures = match (rewrite.before, rewrite.after) {

@@ -1,7 +1,7 @@
 //! Advice in an audit: what would help is tried on a copy, then the service is audited again with
 //! it in place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use speedwell_plan::{Advice, Asked, Figures, RewriteKind, RewriteOutcome, advise};
 use speedwell_trace::{FindingKind, Proof};
@@ -40,20 +40,27 @@ impl When {
 pub(super) async fn ask(
     stages: &[Stage<'_>],
     scales: &[AtScale],
+    findings: &[FindingReport],
     progress: &Progress,
 ) -> Result<Vec<(u64, Advice)>, String> {
+    let looped = findings
+        .iter()
+        .filter(|finding| finding.kind == FindingKind::NPlusOne);
+    let looped: BTreeSet<&str> = looped
+        .filter_map(|finding| finding.fingerprint.as_deref())
+        .collect();
     let mut all = Vec::new();
     for (stage, at) in stages.iter().zip(scales) {
         let _shown = progress.spinner(format!("trying advice at scale {}", at.scale));
         let url = stage.address().map_err(|error| error.to_string())?;
-        let advice = advise(&url, None, &workload(at)).await;
+        let advice = advise(&url, None, &workload(at, &looped)).await;
         all.push((at.scale, advice.map_err(|error| error.to_string())?));
     }
     Ok(all)
 }
 
-/// Every statement that was seen, by its fingerprint.
-fn workload(at: &AtScale) -> Vec<Asked> {
+/// Every statement that was seen, by its fingerprint; of those that run in a loop how often.
+fn workload(at: &AtScale, looped: &BTreeSet<&str>) -> Vec<Asked> {
     let explained = at.explained.iter().filter(|(_, each)| each.has_plan());
     explained
         .map(|(fingerprint, each)| {
@@ -63,9 +70,13 @@ fn workload(at: &AtScale) -> Vec<Asked> {
                 own.filter(|statement| statement.fingerprint == *fingerprint)
                     .count() as u64
             });
-            Asked {
-                repeated: executions.max().unwrap_or(1).max(1),
-                ..Asked::new(fingerprint.to_string(), each.text.clone())
+            let asked = Asked::new(fingerprint.to_string(), each.text.clone());
+            match looped.contains(asked.name.as_str()) {
+                true => Asked {
+                    repeated: executions.max().unwrap_or(1).max(1),
+                    ..asked
+                },
+                false => asked,
             }
         })
         .collect()
@@ -260,10 +271,14 @@ fn rewritten(advice: &AdviceReport, fingerprint: &str, kind: RewriteKind) -> Vec
             .map(|tried| wording::tried(tried, &advice.unit));
         let figures = figures.unwrap_or_default();
         match &rewrite.outcome {
-            RewriteOutcome::Proved => format!(
-                "{};  -- tried on {}: the same rows, {figures}",
-                rewrite.sql, rewrite.tried_on
-            ),
+            RewriteOutcome::Proved => {
+                let longer = match kind {
+                    RewriteKind::NoCount => "with a limit one higher, ",
+                    _ => "",
+                };
+                let (sql, tried_on) = (&rewrite.sql, &rewrite.tried_on);
+                format!("{sql};  -- {longer}tried on {tried_on}: the same rows, {figures}")
+            }
             RewriteOutcome::NotCheaper => {
                 format!(
                     "Tried on {}: the same rows, and not for less ({figures}).",

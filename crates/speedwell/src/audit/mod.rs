@@ -199,7 +199,8 @@ impl<'a> Round<'a> {
         measured: &compose::Measured<'_>,
         stages: &[Stage<'_>],
     ) -> Result<(), AuditError> {
-        let all = match advice::ask(stages, &measured.scales, self.progress).await {
+        let all = match advice::ask(stages, &measured.scales, &report.findings, self.progress).await
+        {
             Ok(all) => all,
             Err(reason) => {
                 let warning = format!("There is no advice: {reason}.");

@@ -33,7 +33,14 @@ fn project() -> Project {
 #[test]
 fn the_audit_names_every_planted_fault_and_nothing_else() {
     let project = project();
-    let run = project.speedwell(&["audit", "--format", "json", "--duration", "5"]);
+    let run = project.speedwell(&[
+        "audit",
+        "--no-advice",
+        "--format",
+        "json",
+        "--duration",
+        "5",
+    ]);
     assert_eq!(run.code, Some(1), "{}", run.err);
     let report: Value = serde_json::from_str(&run.out).unwrap();
     let findings = report["findings"].as_array().unwrap();
@@ -60,6 +67,54 @@ fn the_audit_names_every_planted_fault_and_nothing_else() {
             .len()
             > 0
     );
+}
+
+#[test]
+fn what_would_help_is_tried_and_the_audit_repeated_with_it() {
+    let project = project();
+    let routes = ["newest", "full scan", "loop", "deep offset", "sold out"];
+    let mut args = vec![
+        "audit",
+        "--no-load",
+        "--scales",
+        "1000,20000",
+        "--format",
+        "json",
+    ];
+    args.extend(routes.iter().flat_map(|route| ["--only", route]));
+    let run = project.speedwell(&args);
+    assert_eq!(run.code, Some(1), "{}", run.err);
+    let report: Value = serde_json::from_str(&run.out).unwrap();
+    let advice = &report["advice"];
+    let indexes: Vec<_> = advice["indexes"].as_array().unwrap().iter().collect();
+    let ddl = "CREATE INDEX items_shop_ref_idx ON items (shop_ref)";
+    assert!(
+        indexes.iter().any(|index| index["ddl"] == ddl),
+        "{advice:#}"
+    );
+    let after = |name: &str| {
+        let mut routes = advice["routes"].as_array().unwrap().iter();
+        let route = routes.find(|route| route["name"] == name).unwrap();
+        [route["before"].clone(), route["after"].clone()]
+    };
+    assert_eq!(after("full scan"), ["over", "within"], "{advice:#}");
+    assert_eq!(after("loop"), ["over", "over"]);
+    let remedy = |kind: &str| {
+        let mut findings = report["findings"].as_array().unwrap().iter();
+        let finding = findings.find(|finding| finding["kind"] == kind).unwrap();
+        finding["remedy"].as_str().unwrap().to_owned()
+    };
+    assert!(
+        remedy("full_scan").contains("-- tried: "),
+        "{}",
+        remedy("full_scan")
+    );
+    for kind in ["n_plus_one", "deep_offset"] {
+        assert!(remedy(kind).contains("the same rows"), "{}", remedy(kind));
+    }
+    // Its constant is what the partial index is for.
+    let needless = advice["needless"].to_string();
+    assert!(!needless.contains("items_sold_out"), "{needless}");
 }
 
 #[test]

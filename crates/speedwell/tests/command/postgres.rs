@@ -85,6 +85,7 @@ fn one_configuration_is_audited_on_postgresql_too_and_leaves_no_database_behind(
         "2",
         "--only",
         "feed",
+        "--advise",
         "--format",
         "json",
     ]);
@@ -107,6 +108,12 @@ fn one_configuration_is_audited_on_postgresql_too_and_leaves_no_database_behind(
     );
     let warnings = report["warnings"].to_string();
     assert!(!warnings.contains("may not use"), "{warnings}");
+    let judged = report["advice"]["statements"].as_array().unwrap();
+    assert!(
+        judged.len() >= statements.iter().filter(planned).count(),
+        "{judged:#?}"
+    );
+    assert_eq!(report["advice"]["unit"], "pages");
     assert_eq!(left_behind(&server), [""; 0]);
 }
 
@@ -136,6 +143,7 @@ fn a_service_that_reads_another_database_than_it_is_given_is_noticed() {
     for database in [scratch(&server).as_str(), "sqlite:{workdir}/given.db"] {
         let run = project.speedwell(&[
             "audit",
+            "--no-advice",
             "--database",
             database,
             "--scales",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use speedwell_sql::Dialect;
-use sqlparser::ast::{BinaryOperator as Op, Expr, GroupByExpr, SelectItem};
+use sqlparser::ast::{BinaryOperator as Op, Expr, GroupByExpr, Ident, SelectItem};
 
 use super::{
     Draft, Field, Measured, RewriteKind, Unfit, judged,
@@ -35,17 +35,16 @@ pub(super) fn draft(
     field: &Field<'_>,
 ) -> Option<Draft> {
     let varying = varying(query, facts)?;
-    let batched = batched(query, &varying, field.dialect)?;
     Some(Draft {
         statement,
         kind: RewriteKind::Batch,
-        sql: batched.query.to_string(),
+        sql: text(query, &varying, field.dialect)?,
     })
 }
 
 /// The one comparison with the one placeholder.
 fn varying(query: &Plain, facts: &Facts) -> Option<Varying> {
-    if facts.write.is_some() || query.limit().is_some() || facts.slots.len() != 1 {
+    if facts.write.is_some() || query.offset().is_some() {
         return None;
     }
     // Some outputs would need a group for each value and some would not.
@@ -80,6 +79,39 @@ fn varying(query: &Plain, facts: &Facts) -> Option<Varying> {
     })
 }
 
+/// The one placeholder beside that of a limit.
+fn only_slot(facts: &Facts) -> Option<(&usize, &Slot)> {
+    let mut slots = facts.slots.iter().filter(|(_, slot)| **slot != Slot::Limit);
+    let only = slots.next()?;
+    slots.next().is_none().then_some(only)
+}
+
+/// The text for all values; a limit becomes one of each value.
+fn text(query: &Plain, varying: &Varying, dialect: Dialect) -> Option<String> {
+    let mut batched = batched(query, varying, dialect)?;
+    let Some(limit) = query.limit() else {
+        return Some(batched.query.to_string());
+    };
+    let order = query.query.order_by.as_ref()?;
+    let place = format!(
+        "ROW_NUMBER() OVER (PARTITION BY {} {order})",
+        varying.column
+    );
+    batched.query.order_by = None;
+    batched.query.limit_clause = None;
+    batched
+        .select_mut()?
+        .projection
+        .push(SelectItem::ExprWithAlias {
+            expr: expr(&place, dialect)?,
+            alias: Ident::new("place"),
+        });
+    Some(format!(
+        "SELECT * FROM ({}) AS ranked WHERE place <= {limit}",
+        batched.query
+    ))
+}
+
 /// The same for all values, each row with the value it belongs to.
 fn batched(query: &Plain, varying: &Varying, dialect: Dialect) -> Option<Plain> {
     let mut batched = query.clone();
@@ -101,10 +133,17 @@ fn batched(query: &Plain, varying: &Varying, dialect: Dialect) -> Option<Plain> 
     Some(batched)
 }
 
-/// The column in front of the outputs.
+/// The column in front of the outputs, if it is none of them.
 fn with_column(query: &mut Plain, column: &str, dialect: Dialect) -> Option<()> {
     let item = SelectItem::UnnamedExpr(expr(column, dialect)?);
-    query.select_mut()?.projection.insert(0, item);
+    let outputs = &mut query.select_mut()?.projection;
+    let is_there = |output: &SelectItem| {
+        let all = matches!(output, SelectItem::Wildcard(_));
+        all || output.to_string().eq_ignore_ascii_case(column)
+    };
+    if !outputs.iter().any(is_there) {
+        outputs.insert(0, item);
+    }
     Some(())
 }
 
@@ -145,7 +184,11 @@ pub(super) async fn measure<G: Ground>(
     let given = BTreeMap::from([(varying.number, list(&values, field.dialect))]);
     let all = with_values(field, &draft.sql, facts, Pick::Frequent(0), &given);
     let after = run(ground, &all).await?;
-    let found = rows(ground, &all).await?;
+    let mut found = rows(ground, &all).await?;
+    if query.limit().is_some() {
+        // The place among the rows of one value.
+        found.iter_mut().for_each(|row| drop(row.pop()));
+    }
     if !same(expected, found, aggregate) {
         return Err("its rows differ from those of the single statements".into());
     }
@@ -159,7 +202,7 @@ pub(super) async fn measure<G: Ground>(
 
 /// Values of the column as literals, frequent ones first.
 fn values(facts: &Facts, field: &Field<'_>, times: u64) -> Vec<String> {
-    let Some((number, _)) = facts.slots.iter().next() else {
+    let Some((number, _)) = only_slot(facts) else {
         return Vec::new();
     };
     let text = format!("${number}");

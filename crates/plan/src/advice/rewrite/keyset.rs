@@ -15,7 +15,7 @@ use super::{
 use crate::advice::{facts::Facts, ground::Ground, sample::Pick};
 
 /// Rows before the page that is tried: the deepest that has rows.
-const DEPTHS: [usize; 5] = [10_000, 2_000, 500, 100, 20];
+const DEPTHS: [usize; 6] = [100_000, 10_000, 2_000, 500, 100, 20];
 /// Choices of values that are tried for a page that deep.
 const PICKS: [Pick; 4] = [
     Pick::Frequent(0),

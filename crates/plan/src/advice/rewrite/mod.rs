@@ -57,7 +57,7 @@ pub enum RewriteKind {
     Batch,
     /// A page that begins behind the last row of the page before, in place of an `OFFSET`.
     Keyset,
-    /// A row more than the page has, in place of a count of all rows.
+    /// The page with a limit one higher, in place of a count of all rows.
     NoCount,
 }
 

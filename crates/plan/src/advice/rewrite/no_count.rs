@@ -11,7 +11,8 @@ use super::{
 };
 use crate::advice::{facts::Facts, ground::Ground, sample::PICKS};
 
-/// The page that the count belongs to, and that page with a row more.
+/// The page that the count belongs to: asked for with a limit one higher, it makes the count
+/// needless.
 pub(super) fn draft(
     statement: usize,
     count: &Plain,
@@ -31,13 +32,13 @@ pub(super) fn draft(
             other.limit().is_some() && searched(other, field.dialect).as_ref() == Some(&wanted)
         })
     })?;
-    let longer = longer(all[page].as_ref()?, field.dialect)?;
+    let text = all[page].as_ref()?.query.to_string();
     Some((
         page,
         Draft {
             statement,
             kind: RewriteKind::NoCount,
-            sql: longer,
+            sql: text,
         },
     ))
 }

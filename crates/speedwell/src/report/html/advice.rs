@@ -1,7 +1,7 @@
 //! What would help, and what came of trying it.
 
 use maud::{Markup, html};
-use speedwell_plan::{RewriteOutcome, Verdict};
+use speedwell_plan::{RewriteKind, RewriteOutcome, Verdict};
 
 use super::{badge, first_words};
 use crate::report::{
@@ -74,6 +74,7 @@ fn one_rewrite(rewrite: &RewriteAdvice, advice: &AdviceReport, report: &Report) 
     html! {
         div.card {
             pre { (rewrite.sql) ";" }
+            @if rewrite.kind == RewriteKind::NoCount { p { "With a limit one higher, and no count beside it." } }
             dl.finding {
                 dt { "instead of" } dd {
                     @if rewrite.statements > 1 { (rewrite.statements) " statements, among them " }

@@ -1,10 +1,10 @@
 //! What would help, and what came of trying it.
 
-use speedwell_plan::RewriteOutcome;
+use speedwell_plan::{RewriteKind, RewriteOutcome};
 
 use super::{Page, colour_of, word};
 use crate::report::{
-    AdviceReport, IndexAdvice, Report, RewriteAdvice, RouteAfter,
+    AdviceReport, IndexAdvice, Report, RewriteAdvice, RouteAfter, Verdict,
     wording::{counted, one_line, significant, size, tried},
 };
 
@@ -74,7 +74,11 @@ impl Page {
     }
 
     fn rewrite(&mut self, rewrite: &RewriteAdvice, advice: &AdviceReport) {
-        self.line(&format!("  {};", one_line(&rewrite.sql)));
+        let longer = match rewrite.kind {
+            RewriteKind::NoCount => "  -- with a limit one higher, and no count beside it",
+            _ => "",
+        };
+        self.line(&format!("  {};{longer}", one_line(&rewrite.sql)));
         let figures = rewrite
             .tried
             .as_ref()
@@ -97,10 +101,10 @@ impl Page {
         self.line("With these indexes in place, audited again");
         let width = routes.iter().map(|route| route.name.chars().count()).max();
         let width = width.unwrap_or(0);
-        for route in routes {
-            if route.before == route.after && route.reasons.is_empty() {
-                continue;
-            }
+        let (changed, as_before): (Vec<_>, Vec<_>) = routes
+            .iter()
+            .partition(|route| route.before != route.after || route.after == Verdict::Over);
+        for route in changed {
             let after = self.painted(word(route.after), colour_of(route.after));
             let latency = match (route.p95_before_ms, route.p95_after_ms) {
                 (Some(before), Some(after)) => {
@@ -118,15 +122,9 @@ impl Page {
                 word(route.before)
             ));
         }
-        let unchanged = routes
-            .iter()
-            .filter(|route| route.before == route.after && route.reasons.is_empty())
-            .count();
-        if unchanged > 0 {
-            self.line(&format!(
-                "  {} as before",
-                counted(unchanged as u64, "route")
-            ));
+        if !as_before.is_empty() {
+            let count = counted(as_before.len() as u64, "route");
+            self.line(&format!("  {count} as before"));
         }
         self.line("");
     }
