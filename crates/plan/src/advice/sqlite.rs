@@ -66,7 +66,10 @@ pub(crate) async fn open(url: &str) -> Result<SqliteGround, AdviceError> {
         .execute(&mut from)
         .await
         .map_err(|source| AdviceError::Copy {
-            doing: "the database file".to_owned(),
+            doing: format!(
+                "the database file into `{}` (TMPDIR names another folder)",
+                folder.path().display()
+            ),
             source,
         })?;
     let _ = from.close().await;

@@ -212,3 +212,32 @@ fn explain_refuses_what_it_cannot_explain() {
         .speedwell(&["explain", "--database", "sqlite:text.db", "SELECT 1"])
         .refuses(&["text.db", "not a SQLite database"]);
 }
+
+#[tokio::test]
+async fn a_copy_that_finds_no_room_is_told_and_removed() {
+    let project = Project::new("");
+    let folder = project.0.path();
+    let path = format!("sqlite:{}?mode=rwc", folder.join("shop.db").display());
+    let mut database = sqlx::SqliteConnection::connect(&path).await.unwrap();
+    let filled = "CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT);
+        WITH RECURSIVE n (g) AS (SELECT 1 UNION ALL SELECT g + 1 FROM n WHERE g < 20000)
+        INSERT INTO t SELECT g, printf('%0200d', g) FROM n";
+    sqlx::raw_sql(filled).execute(&mut database).await.unwrap();
+    database.close().await.unwrap();
+    fs::write(folder.join("workload.sql"), "SELECT body FROM t WHERE id = ?").unwrap();
+    let scratch = folder.join("scratch");
+    fs::create_dir(&scratch).unwrap();
+    // No file may grow beyond a megabyte, and whoever tries is told rather than killed.
+    let command = format!(
+        "trap '' XFSZ; ulimit -f 1024; exec '{}' advise --database sqlite:shop.db --workload workload.sql",
+        env!("CARGO_BIN_EXE_speedwell")
+    );
+    let output = std::process::Command::new("bash")
+        .args(["-c", &command])
+        .env("TMPDIR", &scratch)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    Run::of(output).refuses(&["cannot make the scratch copy", "TMPDIR"]);
+    assert_eq!(fs::read_dir(&scratch).unwrap().count(), 0);
+}
