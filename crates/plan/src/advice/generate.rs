@@ -254,9 +254,18 @@ impl Searching<'_> {
             .filter(|(name, _)| !self.search.equal.contains(name))
             .cloned()
             .collect();
-        for set in [&equal, &both, &joined, &all] {
-            if !self.is_unique(set) {
-                self.behind(set, &order, condition.as_ref());
+        let mut sets = vec![equal, joined.clone(), all];
+        // Of several joins one leads to the table and the others lead on from it: an index for
+        // that one must begin with its column.
+        for column in joined.iter().filter(|_| joined.len() > 1) {
+            let one = BTreeSet::from([column.clone()]);
+            sets.push(&both | &one);
+            sets.push(one);
+        }
+        sets.push(both);
+        for set in sets {
+            if !self.is_unique(&set) {
+                self.behind(&set, &order, condition.as_ref());
             }
         }
         // An order alone helps where the walk can stop early.
@@ -367,3 +376,6 @@ impl Searching<'_> {
             .filter(|names| names.iter().all(narrow))
     }
 }
+
+#[cfg(test)]
+mod tests;
