@@ -71,6 +71,7 @@ impl Narrowing<'_, '_, '_> {
                 expr,
             } => self.truth(expr, "NOT ", ""),
             Expr::IsNull(expr) => self.constant(expr, " IS NULL"),
+            Expr::IsNotNull(expr) => self.fixed(expr, " IS NOT NULL"),
             Expr::IsTrue(expr) => self.truth(expr, "", " IS TRUE"),
             Expr::IsFalse(expr) => self.truth(expr, "", " IS FALSE"),
             Expr::InList {
@@ -82,6 +83,10 @@ impl Narrowing<'_, '_, '_> {
                     self.slot(expr, value, Compared::Equal);
                 }
                 self.listed(expr);
+                let constants: Option<Vec<String>> = list.iter().map(constant).collect();
+                if let Some(constants) = constants {
+                    self.fixed(expr, &format!(" IN ({})", constants.join(", ")));
+                }
             }
             Expr::InSubquery {
                 expr,
@@ -268,11 +273,18 @@ impl Narrowing<'_, '_, '_> {
     }
 
     fn constant(&mut self, expr: &Expr, condition: &str) {
+        self.fixed(expr, condition);
+        if let Some(column) = self.walk.resolve(expr, self.scope) {
+            self.search(&column).equal.insert(column.name);
+        }
+    }
+
+    /// A condition that a partial index can have.
+    fn fixed(&mut self, expr: &Expr, condition: &str) {
         if let Some(column) = self.walk.resolve(expr, self.scope) {
             let condition = format!("{}{condition}", quoted(&column.name));
             let search = self.search(&column);
-            search.constants.insert(column.name.clone(), condition);
-            search.equal.insert(column.name);
+            search.constants.insert(column.name, condition);
         }
     }
 

@@ -1,5 +1,8 @@
 use super::*;
-use crate::{Column, advice::facts::facts};
+use crate::{
+    Column,
+    advice::{facts::facts, sample::Sample},
+};
 
 /// Tickets of tenants, and labels on them: the key of `ticket_labels` is both its columns.
 fn schema() -> Schema {
@@ -25,14 +28,27 @@ fn schema() -> Schema {
     schema
 }
 
+/// Tickets of which each was deleted at another moment, and which are in one of few states.
+fn samples() -> Samples {
+    let row = |number: usize| {
+        let status = ["open", "pending", "closed"][number % 3];
+        vec![Some(number.to_string()), Some(status.to_owned())]
+    };
+    let sample = Sample {
+        columns: vec!["deleted_at".to_owned(), "status".to_owned()],
+        rows: (0..30).map(row).collect(),
+    };
+    Samples(BTreeMap::from([("tickets".to_owned(), sample)]))
+}
+
 /// The definitions of the candidates of one statement.
 fn asked(sql: &str) -> Vec<String> {
-    let schema = schema();
+    let (schema, samples) = (schema(), samples());
     let facts = facts(sql, Dialect::Postgres, &schema).unwrap_or_else(|e| panic!("{sql}: {e}"));
     let found = candidates(&Workload {
         dialect: Dialect::Postgres,
         schema: &schema,
-        samples: &Samples::default(),
+        samples: &samples,
         facts: vec![&facts],
         trigrams: false,
     });
@@ -56,5 +72,35 @@ fn a_table_between_two_others_is_found_by_either() {
     assert!(
         !found.contains(&"ticket_labels (ticket_id)".to_owned()),
         "{found:?}"
+    );
+}
+
+#[test]
+fn a_column_that_must_be_null_makes_a_partial_index_however_many_values_it_has() {
+    for (condition, index) in [
+        (
+            "deleted_at IS NULL",
+            "tickets (tenant_id, due_at) WHERE deleted_at IS NULL",
+        ),
+        (
+            "deleted_at IS NOT NULL",
+            "tickets (tenant_id, due_at) WHERE deleted_at IS NOT NULL",
+        ),
+        (
+            "status IN ('open', 'pending')",
+            "tickets (tenant_id, due_at) WHERE status IN ('open', 'pending')",
+        ),
+    ] {
+        let found = asked(&format!(
+            "SELECT * FROM tickets WHERE tenant_id = $1 AND {condition} ORDER BY due_at LIMIT 20"
+        ));
+        assert!(found.contains(&index.to_owned()), "{found:?}");
+    }
+    let found = asked(
+        "SELECT l.name FROM labels l LEFT JOIN tickets t ON t.tenant_id = l.tenant_id WHERE t.id IS NULL",
+    );
+    assert!(
+        !found.iter().any(|index| index.contains("NULL")),
+        "a key is never null: {found:?}"
     );
 }
