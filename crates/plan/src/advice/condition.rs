@@ -203,12 +203,9 @@ impl Narrowing<'_, '_, '_> {
         }
     }
 
-    /// `lower(name) = …`: an index on the expression serves it.
+    /// `lower(name) = …`, `payload ->> 'order' = …`: an index on the expression serves it.
     fn expression(&mut self, this: &Expr, other: &Expr) {
-        let Expr::Function(function) = this else {
-            return;
-        };
-        if !STEADY.contains(&function_name(function).as_str()) || !self.is_value(other) {
+        if !is_steady(this) || !self.is_value(other) {
             return;
         }
         let Some(column) = self.only_column(this) else {
@@ -325,6 +322,7 @@ impl Narrowing<'_, '_, '_> {
                 *slot = Slot::Compared {
                     table: table.clone(),
                     column: column.name.clone(),
+                    member: member(this),
                     how,
                 };
             }
@@ -346,6 +344,28 @@ fn flatten(condition: &Expr, branches: &mut Vec<Expr>) {
             flatten(right, branches);
         }
         other => branches.push(other.clone()),
+    }
+}
+
+/// Whether an index can be built on the expression.
+fn is_steady(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_steady(inner),
+        Expr::Function(function) => STEADY.contains(&function_name(function).as_str()),
+        other => member(other).is_some(),
+    }
+}
+
+/// The key of a member that is taken out of a document as a text: `payload ->> 'order'`.
+fn member(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Nested(inner) => member(inner),
+        Expr::BinaryOp {
+            op: Op::LongArrow,
+            right,
+            ..
+        } => leading_text(right),
+        _ => None,
     }
 }
 

@@ -64,6 +64,8 @@ pub(crate) enum Slot {
         table: String,
         /// The column as declared.
         column: String,
+        /// The key of the document's member, if it is that which is compared.
+        member: Option<String>,
         /// How.
         how: Compared,
     },

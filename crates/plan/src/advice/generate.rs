@@ -182,7 +182,8 @@ fn plain(term: &str) -> String {
     let kept = term
         .chars()
         .filter(|c| !c.is_whitespace() && !"()\"".contains(*c));
-    kept.collect::<String>().to_lowercase()
+    let kept = kept.collect::<String>().to_lowercase();
+    kept.replace("::text", "")
 }
 
 /// The candidates of one search.

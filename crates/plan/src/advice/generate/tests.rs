@@ -104,3 +104,39 @@ fn a_column_that_must_be_null_makes_a_partial_index_however_many_values_it_has()
         "a key is never null: {found:?}"
     );
 }
+
+#[test]
+fn an_expression_is_known_in_the_words_of_the_database() {
+    let index = |term: &str| Index {
+        name: "of_status".to_owned(),
+        columns: vec![crate::IndexColumn {
+            name: term.to_owned(),
+            expression: true,
+            descending: false,
+        }],
+        unique: false,
+        partial: None,
+        declared: false,
+        included: Vec::new(),
+        method: "btree".to_owned(),
+        valid: true,
+    };
+    let candidate = |term: &str| Candidate {
+        table: "tickets".to_owned(),
+        method: Method::Btree,
+        keys: vec![Key {
+            term: term.to_owned(),
+            expression: true,
+            descending: false,
+        }],
+        included: Vec::new(),
+        condition: None,
+    };
+    for (database, ours) in [
+        ("lower((status)::text)", "lower(status)"),
+        ("(status ->> 'order'::text)", "status ->> 'order'"),
+    ] {
+        let (index, candidate) = (index(database), candidate(ours));
+        assert!(same(&index, &candidate, Dialect::Postgres), "{ours}");
+    }
+}
