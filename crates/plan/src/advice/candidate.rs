@@ -70,12 +70,10 @@ impl Candidate {
     pub(crate) fn name(&self) -> String {
         let mut name = self.table.clone();
         for key in &self.keys {
-            let word: String = key
-                .term
-                .chars()
-                .map(|c| if c.is_alphanumeric() { c } else { '_' })
-                .collect();
-            let _ = write!(name, "_{}", word.trim_matches('_'));
+            let words = key.term.split(|c: char| !c.is_alphanumeric());
+            for word in words.filter(|word| !word.is_empty()) {
+                let _ = write!(name, "_{word}");
+            }
         }
         let plain = self.condition.is_none()
             && self.included.is_empty()

@@ -71,6 +71,7 @@ impl Narrowing<'_, '_, '_> {
                 expr,
             } => self.truth(expr, "NOT ", ""),
             Expr::IsNull(expr) => self.constant(expr, " IS NULL"),
+            Expr::IsNotNull(expr) => self.fixed(expr, " IS NOT NULL"),
             Expr::IsTrue(expr) => self.truth(expr, "", " IS TRUE"),
             Expr::IsFalse(expr) => self.truth(expr, "", " IS FALSE"),
             Expr::InList {
@@ -82,6 +83,10 @@ impl Narrowing<'_, '_, '_> {
                     self.slot(expr, value, Compared::Equal);
                 }
                 self.listed(expr);
+                let constants: Option<Vec<String>> = list.iter().map(constant).collect();
+                if let Some(constants) = constants {
+                    self.fixed(expr, &format!(" IN ({})", constants.join(", ")));
+                }
             }
             Expr::InSubquery {
                 expr,
@@ -198,12 +203,9 @@ impl Narrowing<'_, '_, '_> {
         }
     }
 
-    /// `lower(name) = …`: an index on the expression serves it.
+    /// `lower(name) = …`, `payload ->> 'order' = …`: an index on the expression serves it.
     fn expression(&mut self, this: &Expr, other: &Expr) {
-        let Expr::Function(function) = this else {
-            return;
-        };
-        if !STEADY.contains(&function_name(function).as_str()) || !self.is_value(other) {
+        if !is_steady(this) || !self.is_value(other) {
             return;
         }
         let Some(column) = self.only_column(this) else {
@@ -268,11 +270,18 @@ impl Narrowing<'_, '_, '_> {
     }
 
     fn constant(&mut self, expr: &Expr, condition: &str) {
+        self.fixed(expr, condition);
+        if let Some(column) = self.walk.resolve(expr, self.scope) {
+            self.search(&column).equal.insert(column.name);
+        }
+    }
+
+    /// A condition that a partial index can have.
+    fn fixed(&mut self, expr: &Expr, condition: &str) {
         if let Some(column) = self.walk.resolve(expr, self.scope) {
             let condition = format!("{}{condition}", quoted(&column.name));
             let search = self.search(&column);
-            search.constants.insert(column.name.clone(), condition);
-            search.equal.insert(column.name);
+            search.constants.insert(column.name, condition);
         }
     }
 
@@ -313,6 +322,7 @@ impl Narrowing<'_, '_, '_> {
                 *slot = Slot::Compared {
                     table: table.clone(),
                     column: column.name.clone(),
+                    member: member(this),
                     how,
                 };
             }
@@ -334,6 +344,28 @@ fn flatten(condition: &Expr, branches: &mut Vec<Expr>) {
             flatten(right, branches);
         }
         other => branches.push(other.clone()),
+    }
+}
+
+/// Whether an index can be built on the expression.
+fn is_steady(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_steady(inner),
+        Expr::Function(function) => STEADY.contains(&function_name(function).as_str()),
+        other => member(other).is_some(),
+    }
+}
+
+/// The key of a member that is taken out of a document as a text: `payload ->> 'order'`.
+fn member(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Nested(inner) => member(inner),
+        Expr::BinaryOp {
+            op: Op::LongArrow,
+            right,
+            ..
+        } => leading_text(right),
+        _ => None,
     }
 }
 

@@ -35,7 +35,8 @@ pub(crate) struct Search {
     pub(crate) equal: BTreeSet<String>,
     /// Columns compared with a list of values.
     pub(crate) listed: BTreeSet<String>,
-    /// Those of `equal` that are compared with a constant: the condition, without qualifiers.
+    /// Columns of which the text itself says what they hold: the condition, without qualifiers.
+    /// A column of `equal` is compared with one constant, one of `listed` with several.
     pub(crate) constants: BTreeMap<String, String>,
     /// Columns compared with `=` to a column of another table.
     pub(crate) joined: BTreeSet<String>,
@@ -64,6 +65,8 @@ pub(crate) enum Slot {
         table: String,
         /// The column as declared.
         column: String,
+        /// The key of the document's member, if it is that which is compared.
+        member: Option<String>,
         /// How.
         how: Compared,
     },

@@ -182,7 +182,8 @@ fn plain(term: &str) -> String {
     let kept = term
         .chars()
         .filter(|c| !c.is_whitespace() && !"()\"".contains(*c));
-    kept.collect::<String>().to_lowercase()
+    let kept = kept.collect::<String>().to_lowercase();
+    kept.replace("::text", "")
 }
 
 /// The candidates of one search.
@@ -197,7 +198,11 @@ impl Searching<'_> {
     fn all(&mut self) {
         let few = |column: &&String| {
             let kind = self.table.columns.iter().find(|own| own.name == **column);
-            kind.is_some_and(|own| own.kind.to_lowercase().starts_with("bool"))
+            let condition = self.search.constants.get(*column);
+            let is_null = condition.is_some_and(|condition| condition.ends_with(" NULL"));
+            // Null or not is one of two, however many values there are; a key never is null.
+            is_null && !self.table.primary_key.contains(*column)
+                || kind.is_some_and(|own| own.kind.to_lowercase().starts_with("bool"))
                 || self.workload.samples.distinct(&self.table.name, column) <= FEW_VALUES
         };
         // A constant of few values narrows little: as a condition it makes the index smaller, as
@@ -254,9 +259,18 @@ impl Searching<'_> {
             .filter(|(name, _)| !self.search.equal.contains(name))
             .cloned()
             .collect();
-        for set in [&equal, &both, &joined, &all] {
-            if !self.is_unique(set) {
-                self.behind(set, &order, condition.as_ref());
+        let mut sets = vec![equal, joined.clone(), all];
+        // Of several joins one leads to the table and the others lead on from it: an index for
+        // that one must begin with its column.
+        for column in joined.iter().filter(|_| joined.len() > 1) {
+            let one = BTreeSet::from([column.clone()]);
+            sets.push(&both | &one);
+            sets.push(one);
+        }
+        sets.push(both);
+        for set in sets {
+            if !self.is_unique(&set) {
+                self.behind(&set, &order, condition.as_ref());
             }
         }
         // An order alone helps where the walk can stop early.
@@ -367,3 +381,6 @@ impl Searching<'_> {
             .filter(|names| names.iter().all(narrow))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,10 +62,10 @@ pub(crate) trait Ground {
     /// Builds what can be built; what cannot is left out.
     async fn build(&mut self, candidates: Vec<Candidate>) -> Result<Vec<Built>, AdviceError>;
 
-    /// Begins trials without these indexes.
-    async fn enter(&mut self, hidden: &[String]) -> Result<(), AdviceError>;
+    /// Begins trials without these indexes. Where statements write, they are not kept up either.
+    async fn enter(&mut self, hidden: &[String], writes: bool) -> Result<(), AdviceError>;
 
-    /// Begins trials in which these indexes are not kept up either.
+    /// Begins trials of [`Ground::write`] without these indexes.
     async fn enter_for_writing(&mut self, hidden: &[String]) -> Result<(), AdviceError>;
 
     /// What the database would do, without figures: two executions of one statement with the same

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
 use speedwell_sql::{Dialect, TokenKind};
 
 use super::facts::{Compared, Facts, Slot};
@@ -131,25 +132,49 @@ impl Samples {
     }
 
     fn literal(&self, slot: &Slot, pick: Pick, dialect: Dialect, schema: &Schema) -> String {
-        let (table, column, how) = match slot {
-            Slot::Limit => return PAGE.to_owned(),
-            Slot::Offset => return "0".to_owned(),
-            Slot::Other => return "NULL".to_owned(),
-            Slot::Stored { table, column } => (table, column, Compared::Equal),
-            Slot::Compared { table, column, how } => (table, column, *how),
-        };
-        let known = schema.table(table);
-        let kind = known
-            .and_then(|known| kind(known, column))
-            .unwrap_or_default();
-        let pick = match slot {
-            // A stored key must not be there yet.
-            Slot::Stored { .. } if known.is_some_and(|known| known.is_unique(&[column])) => {
-                Pick::Absent
+        match slot {
+            Slot::Limit => PAGE.to_owned(),
+            Slot::Offset => "0".to_owned(),
+            Slot::Other => "NULL".to_owned(),
+            Slot::Stored { table, column } => {
+                let known = schema.table(table);
+                let pick = match pick {
+                    // A stored key must not be there yet.
+                    _ if known.is_some_and(|known| known.is_unique(&[column])) => Pick::Absent,
+                    Pick::Absent => Pick::Rare,
+                    _ => pick,
+                };
+                let kind = kind(known, column);
+                self.one(table, column, Compared::Equal, pick, kind, dialect)
             }
-            Slot::Stored { .. } if pick == Pick::Absent => Pick::Rare,
-            _ => pick,
-        };
+            Slot::Compared {
+                table,
+                column,
+                member,
+                how,
+            } => match member {
+                Some(member) => {
+                    let (members, kind) = self.members(table, column, member);
+                    members.one(table, column, *how, pick, kind, dialect)
+                }
+                None => {
+                    let kind = kind(schema.table(table), column);
+                    self.one(table, column, *how, pick, kind, dialect)
+                }
+            },
+        }
+    }
+
+    /// A value of a column of this kind, as SQL.
+    fn one(
+        &self,
+        table: &str,
+        column: &str,
+        how: Compared,
+        pick: Pick,
+        kind: &str,
+        dialect: Dialect,
+    ) -> String {
         let value = match how {
             Compared::Range => self.bound(table, column, pick),
             _ => self.value(table, column, pick),
@@ -160,6 +185,27 @@ impl Samples {
             Compared::Pattern => quote(&middle(&value)),
             _ => written(&value, kind, dialect),
         }
+    }
+
+    /// One member of the documents of a column, as a column, and its kind: SQLite gives a number
+    /// as a number.
+    fn members(&self, table: &str, column: &str, member: &str) -> (Self, &'static str) {
+        let mut kind = "";
+        let mut rows = Vec::new();
+        for document in self.values(table, column) {
+            let document = serde_json::from_str::<Value>(document).unwrap_or_default();
+            rows.push(vec![match document.get(member) {
+                Some(Value::String(text)) => {
+                    kind = "text";
+                    Some(text.clone())
+                }
+                None | Some(Value::Null) => None,
+                Some(other) => Some(other.to_string()),
+            }]);
+        }
+        let columns = vec![column.to_owned()];
+        let sample = Sample { columns, rows };
+        (Self(BTreeMap::from([(table.to_owned(), sample)])), kind)
     }
 
     fn value(&self, table: &str, column: &str, pick: Pick) -> Option<String> {
@@ -218,9 +264,10 @@ impl Samples {
     }
 }
 
-fn kind<'t>(table: &'t Table, column: &str) -> Option<&'t str> {
-    let found = table.columns.iter().find(|own| own.name == column)?;
-    Some(found.kind.as_str())
+fn kind<'t>(table: Option<&'t Table>, column: &str) -> &'t str {
+    let mut columns = table.into_iter().flat_map(|table| &table.columns);
+    let found = columns.find(|own| own.name == column);
+    found.map_or("", |own| own.kind.as_str())
 }
 
 /// A pattern for the middle of a value.
@@ -307,6 +354,30 @@ mod tests {
             ),
             "SELECT '$1', 7 /* $1 */ FROM t WHERE a = 'a'"
         );
+    }
+
+    #[test]
+    fn a_member_of_documents_is_tried_with_what_it_holds() {
+        let row = |document: &str| vec![Some(document.to_owned())];
+        let documents = [r#"{"order": "7", "user": 4}"#, r#"{"user": 5}"#, "7", "{"];
+        let sample = Sample {
+            columns: vec!["payload".to_owned()],
+            rows: documents.map(row).to_vec(),
+        };
+        let samples = Samples(BTreeMap::from([("events".to_owned(), sample)]));
+        for (member, expected) in [("order", "'7'"), ("user", "4")] {
+            let slot = Slot::Compared {
+                table: "events".to_owned(),
+                column: "payload".to_owned(),
+                member: Some(member.to_owned()),
+                how: Compared::Equal,
+            };
+            let frequent = Pick::Frequent(0);
+            let literal =
+                |pick| samples.literal(&slot, pick, Dialect::Sqlite, &Schema::default());
+            assert_eq!(literal(frequent), expected);
+            assert_eq!(literal(Pick::Absent), quote(NOWHERE));
+        }
     }
 
     #[test]

@@ -331,7 +331,7 @@ impl Ground for SqliteGround {
         Ok(built)
     }
 
-    async fn enter(&mut self, hidden: &[String]) -> Result<(), AdviceError> {
+    async fn enter(&mut self, hidden: &[String], _writes: bool) -> Result<(), AdviceError> {
         self.begin(hidden).await
     }
 

@@ -109,6 +109,10 @@ impl<G: Ground> Trials<G> {
             .collect()
     }
 
+    fn writes(&self, statement: usize) -> bool {
+        self.statements[statement].facts.write.is_some()
+    }
+
     /// Those of the set that the statement can feel.
     fn relevant(&self, statement: usize, set: &Set) -> Vec<usize> {
         let tables = self.tables(statement);
@@ -132,10 +136,16 @@ impl<G: Ground> Trials<G> {
             .copied()
             .filter(|statement| !self.costs.contains_key(&key(self, *statement)))
             .collect();
-        if !unknown.is_empty() {
-            let hidden = self.hidden(&unknown, set);
-            self.ground.enter(&hidden).await?;
-            for statement in unknown {
+        let (writing, reading): (Vec<usize>, Vec<usize>) = unknown
+            .into_iter()
+            .partition(|statement| self.writes(*statement));
+        for (alike, writes) in [(reading, false), (writing, true)] {
+            if alike.is_empty() {
+                continue;
+            }
+            let hidden = self.hidden(&alike, set);
+            self.ground.enter(&hidden, writes).await?;
+            for statement in alike {
                 let key = key(self, statement);
                 let cost = self.cost(statement, values, &key.2).await?;
                 self.costs.insert(key, cost);
@@ -156,7 +166,7 @@ impl<G: Ground> Trials<G> {
     ) -> Result<f64, AdviceError> {
         let hidden = self.hidden(&[statement], set);
         let texts = self.statements[statement].texts.clone();
-        self.ground.enter(&hidden).await?;
+        self.ground.enter(&hidden, self.writes(statement)).await?;
         let mut total = 0.0;
         for text in &texts {
             let mut least = f64::MAX;

@@ -65,6 +65,7 @@ fn a_feed_is_read_with_its_constant_its_keyset_and_its_order() {
     let compared = |column: &str| Slot::Compared {
         table: "flyers".to_owned(),
         column: column.to_owned(),
+        member: None,
         how: Compared::Range,
     };
     let expected = [
@@ -125,6 +126,24 @@ fn expressions_and_patterns_are_read() {
     assert_eq!(facts.searches[0].expressions, names(&["lower(name)"]));
     assert_eq!(facts.searches[0].contains, names(&["name"]));
     assert!(matches!(facts.slots[&1], Slot::Compared { .. }));
+}
+
+#[test]
+fn a_member_of_a_document_is_an_expression_and_says_what_its_values_are() {
+    let facts = read("SELECT id FROM users u WHERE u.name ->> 'order' = $1");
+    assert_eq!(
+        facts.searches[0].expressions,
+        names(&["name ->> 'order'"])
+    );
+    assert_eq!(
+        facts.slots[&1],
+        Slot::Compared {
+            table: "users".to_owned(),
+            column: "name".to_owned(),
+            member: Some("order".to_owned()),
+            how: Compared::Equal,
+        }
+    );
 }
 
 #[test]

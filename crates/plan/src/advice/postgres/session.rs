@@ -289,9 +289,10 @@ impl Ground for PostgresGround {
         Ok(built)
     }
 
-    async fn enter(&mut self, hidden: &[String]) -> Result<(), AdviceError> {
+    async fn enter(&mut self, hidden: &[String], writes: bool) -> Result<(), AdviceError> {
         self.simple("BEGIN").await?;
-        if !self.superuser {
+        // An index that is only hidden is still kept up.
+        if writes || !self.superuser {
             return self.drop_indexes(hidden).await;
         }
         let hiding = sqlx::query(HIDE).bind(hidden.to_vec());
