@@ -5,7 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use speedwell_plan::{
-    Advice, Asked, Needless, RewriteKind, RewriteOutcome, Verdict, advise, build_indexes,
+    Advice, AdviceOptions, Asked, Needless, RewriteKind, RewriteOutcome, Verdict, advise,
+    build_indexes,
 };
 use sqlx::{
     AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _, SqliteConnection,
@@ -203,7 +204,9 @@ async fn postgresql_is_advised_from_trials() {
     writer.execute("VACUUM ANALYZE").await.unwrap();
     let before = state(&mut writer).await;
 
-    let advice = advise(&home.url(), None, &workload()).await.unwrap();
+    let advice = advise(&home.url(), &workload(), AdviceOptions::default())
+        .await
+        .unwrap();
     check(&advice);
     assert_eq!(verdict(&advice, "search"), &Verdict::Improved);
     assert_eq!(
@@ -211,12 +214,19 @@ async fn postgresql_is_advised_from_trials() {
         before,
         "the audited database has changed"
     );
-    let again = advise(&home.url(), Some(&server.url()), &workload())
-        .await
-        .unwrap();
+    let url = server.url();
+    let elsewhere = AdviceOptions {
+        scratch: Some(&url),
+        ..AdviceOptions::default()
+    };
+    let again = advise(&home.url(), &workload(), elsewhere).await.unwrap();
     assert_eq!(definitions(&advice), definitions(&again));
     assert_eq!(scratches(&mut writer).await, 0);
-    check_rewrites(&advise(&home.url(), None, &badly_written()).await.unwrap());
+    check_rewrites(
+        &advise(&home.url(), &badly_written(), AdviceOptions::default())
+            .await
+            .unwrap(),
+    );
 
     for index in &advice.indexes {
         writer
@@ -225,7 +235,9 @@ async fn postgresql_is_advised_from_trials() {
             .unwrap();
     }
     writer.execute("VACUUM ANALYZE").await.unwrap();
-    let migrated = advise(&home.url(), None, &workload()).await.unwrap();
+    let migrated = advise(&home.url(), &workload(), AdviceOptions::default())
+        .await
+        .unwrap();
     assert_eq!(definitions(&migrated), Vec::<&str>::new());
     for index in &advice.indexes {
         writer
@@ -272,7 +284,7 @@ async fn a_server_without_the_right_to_copy_says_so() {
     let create = format!("CREATE TABLE t (id BIGINT); CREATE ROLE {user} LOGIN");
     writer.execute(AssertSqlSafe(create)).await.unwrap();
     let url = home.url().replace("postgres@", &format!("{user}@"));
-    let error = advise(&url, None, &workload())
+    let error = advise(&url, &workload(), AdviceOptions::default())
         .await
         .unwrap_err()
         .to_string();
@@ -309,18 +321,28 @@ async fn sqlite_is_advised_from_trials() {
     let before = std::fs::read(&path).unwrap();
 
     let url = path.to_string_lossy().into_owned();
-    let advice = advise(&url, None, &workload()).await.unwrap();
+    let advice = advise(&url, &workload(), AdviceOptions::default())
+        .await
+        .unwrap();
     check(&advice);
     assert_eq!(
         std::fs::read(&path).unwrap(),
         before,
         "the audited file has changed"
     );
-    let again = advise(&url, None, &workload()).await.unwrap();
+    let again = advise(&url, &workload(), AdviceOptions::default())
+        .await
+        .unwrap();
     assert_eq!(definitions(&advice), definitions(&again));
-    check_rewrites(&advise(&url, None, &badly_written()).await.unwrap());
+    check_rewrites(
+        &advise(&url, &badly_written(), AdviceOptions::default())
+            .await
+            .unwrap(),
+    );
 
     build_indexes(&url, &advice.indexes).await.unwrap();
-    let migrated = advise(&url, None, &workload()).await.unwrap();
+    let migrated = advise(&url, &workload(), AdviceOptions::default())
+        .await
+        .unwrap();
     assert_eq!(definitions(&migrated), Vec::<&str>::new());
 }

@@ -6,7 +6,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use speedwell_plan::{Advice, Asked, Verdict, advise};
+use speedwell_plan::{Advice, AdviceOptions, Asked, Verdict, advise};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use throwaway::{Database, Postgres};
 
@@ -59,7 +59,9 @@ async fn a_statement_of_100_kb_costs_only_its_own_verdict() {
         Asked::new("deep", deep),
         Asked::new("owner", "SELECT title FROM items WHERE owner = $1"),
     ];
-    let advice = advise(&home.url(), None, &workload).await.unwrap();
+    let advice = advise(&home.url(), &workload, AdviceOptions::default())
+        .await
+        .unwrap();
     let found = verdicts(&advice);
     assert!(
         matches!(found[1].1, Verdict::Cannot(reason) if reason.contains("operators")),
@@ -85,7 +87,9 @@ async fn a_thousand_tables_are_no_reason_to_copy_them() {
         "owner",
         "SELECT title FROM items WHERE owner = $1",
     )];
-    let advice = advise(&home.url(), None, &workload).await.unwrap();
+    let advice = advise(&home.url(), &workload, AdviceOptions::default())
+        .await
+        .unwrap();
     assert_eq!(verdicts(&advice), [("owner", &Verdict::Improved)]);
     assert_eq!(left(&mut writer).await, 0);
 }
@@ -110,7 +114,9 @@ INSERT INTO {name} (id, c7) SELECT g, g % 400 FROM generate_series(1, 4000) AS g
             "SELECT * FROM one JOIN two ON two.id = one.id WHERE one.c7 = $1",
         ),
     ];
-    let advice = advise(&home.url(), None, &workload).await.unwrap();
+    let advice = advise(&home.url(), &workload, AdviceOptions::default())
+        .await
+        .unwrap();
     let found = verdicts(&advice);
     assert_eq!(found[0], ("one", &Verdict::Improved), "{advice:#?}");
     // A row of all columns is wider than PostgreSQL returns: 1,664.
@@ -135,12 +141,14 @@ async fn what_may_not_be_read_is_named() {
     let url = home.url().replace("postgres@", &format!("{user}@"));
     let owner = Asked::new("owner", "SELECT title FROM items WHERE owner = $1");
     // What no statement names need not be read.
-    let advice = advise(&url, None, std::slice::from_ref(&owner))
+    let advice = advise(&url, std::slice::from_ref(&owner), AdviceOptions::default())
         .await
         .unwrap();
     assert_eq!(verdicts(&advice), [("owner", &Verdict::Improved)]);
     let secret = Asked::new("secret", "SELECT id FROM secret WHERE owner = $1");
-    let error = advise(&url, None, &[owner, secret]).await.unwrap_err();
+    let error = advise(&url, &[owner, secret], AdviceOptions::default())
+        .await
+        .unwrap_err();
     let text = error.to_string();
     assert!(
         text.contains("secret") && text.contains("permission denied"),
@@ -160,7 +168,8 @@ async fn a_connection_that_is_lost_in_a_trial_is_told_and_leaves_nothing() {
         "owner",
         "SELECT title FROM items WHERE owner = $1",
     )];
-    let advising = tokio::spawn(async move { advise(&url, None, &workload).await });
+    let advising =
+        tokio::spawn(async move { advise(&url, &workload, AdviceOptions::default()).await });
     let cut = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity
                WHERE datname LIKE 'speedwell_advice_%'";
     while !advising.is_finished() {

@@ -4,7 +4,7 @@
 // The whole file is a test, its helpers too, which clippy does not see.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use speedwell_plan::{Advice, Asked, advise};
+use speedwell_plan::{Advice, AdviceOptions, Asked, advise};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use throwaway::Postgres;
 
@@ -18,10 +18,7 @@ const TABLE: &str = "
 const UPDATE: &str = "UPDATE tickets SET status = 'closed' WHERE id BETWEEN 100 AND 600";
 
 fn workload(statements: &[&str]) -> Vec<Asked> {
-    let asked = |sql: &&str| Asked {
-        name: (*sql).to_owned(),
-        sql: (*sql).to_owned(),
-    };
+    let asked = |sql: &&str| Asked::new(*sql, *sql);
     statements.iter().map(asked).collect()
 }
 
@@ -39,10 +36,9 @@ async fn an_index_that_is_only_tried_does_not_make_writes_dearer() {
     writer.execute(TABLE).await.unwrap();
     writer.execute("VACUUM ANALYZE").await.unwrap();
 
-    let alone = advise(&home.url(), None, &workload(&[UPDATE])).await;
+    let alone = advise(&home.url(), &workload(&[UPDATE]), AdviceOptions::default()).await;
     let beside = advise(
         &home.url(),
-        None,
         &workload(&[
             UPDATE,
             "SELECT * FROM tickets WHERE a = $1",
@@ -50,6 +46,7 @@ async fn an_index_that_is_only_tried_does_not_make_writes_dearer() {
             "SELECT * FROM tickets WHERE c = $1 ORDER BY status",
             "SELECT * FROM tickets WHERE d = $1",
         ]),
+        AdviceOptions::default(),
     )
     .await;
     let (alone, beside) = (pages(&alone.unwrap()), pages(&beside.unwrap()));

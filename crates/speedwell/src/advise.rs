@@ -7,7 +7,7 @@ use std::{fs, path::Path, path::PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use speedwell_plan::{Advice, Verdict, advise as ask};
+use speedwell_plan::{Advice, AdviceOptions, Verdict, advise as ask};
 
 use crate::{
     OVER, WITHIN,
@@ -29,6 +29,9 @@ pub(crate) struct AdviseArgs {
     /// Server for the scratch copy of a PostgreSQL database; by default the database's own
     #[arg(long, value_name = "URL")]
     on_scratch: Option<String>,
+    /// Megabytes that all advised indexes together may take; by default as many as they are worth
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(1..))]
+    most_size: Option<u32>,
     /// How to print the advice
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     format: Format,
@@ -48,9 +51,15 @@ pub(crate) async fn advise(args: &AdviseArgs) -> anyhow::Result<u8> {
             args.workload.display()
         );
     }
+    let options = AdviceOptions {
+        scratch: args.on_scratch.as_deref(),
+        most_bytes: args
+            .most_size
+            .map(|megabytes| u64::from(megabytes) * 1024 * 1024),
+    };
     let mut signals = Signals::listen();
     let advice = tokio::select! {
-        advice = ask(&args.database, args.on_scratch.as_deref(), &asked) => advice?,
+        advice = ask(&args.database, &asked, options) => advice?,
         // Leaving the future drops the scratch copy.
         () = signals.next() => return Err(ProcessError::Interrupted.into()),
     };

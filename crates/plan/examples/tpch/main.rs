@@ -18,7 +18,7 @@ mod tables;
 
 use std::{path::PathBuf, time::Instant};
 
-use speedwell_plan::{Advice, Asked, Verdict, advise};
+use speedwell_plan::{Advice, AdviceOptions, Asked, Verdict, advise};
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 use self::server::{explained, figure, rebuild, run};
@@ -44,16 +44,33 @@ async fn main() {
     );
 
     let queries = queries(all);
-    let begun = Instant::now();
-    let advice = advise(&home.url(), None, &queries).await.expect("advice");
-    println!(
-        "\nadvice for {} queries in {:.1} s",
-        queries.len(),
-        begun.elapsed().as_secs_f64()
-    );
-    show::times(&advice);
-    show::indexes(&advice);
-    compare(&mut database, &advice, &queries, scale).await;
+    let measurable: Vec<&Asked> = queries
+        .iter()
+        .filter(|asked| !LEFT_OUT.contains(&asked.name.as_str()))
+        .collect();
+    let none = measured(&mut database, &measurable).await;
+    let budgets = BUDGETS.map(|bytes| Some((bytes as f64 * scale) as u64));
+    for most_bytes in [None].into_iter().chain(budgets) {
+        rebuild(&mut database, &[]).await;
+        let begun = Instant::now();
+        let options = AdviceOptions {
+            most_bytes,
+            ..AdviceOptions::default()
+        };
+        let advice = advise(&home.url(), &queries, options).await;
+        let advice = advice.expect("advice");
+        let within = most_bytes.map_or("without a budget".to_owned(), |bytes| {
+            format!("within {:.0} MB", bytes as f64 / 1e6)
+        });
+        println!(
+            "\nadvice for {} queries {within} in {:.1} s",
+            queries.len(),
+            begun.elapsed().as_secs_f64()
+        );
+        show::times(&advice);
+        show::indexes(&advice);
+        compare(&mut database, &advice, &measurable, &none).await;
+    }
 }
 
 fn options() -> (f64, bool) {
@@ -90,10 +107,7 @@ fn queries(all: bool) -> Vec<Asked> {
     let parts = text.split("\n-- ").skip(1);
     let asked = parts.map(|part| {
         let (name, sql) = part.split_once('\n').expect("a name above the query");
-        Asked {
-            name: name.to_owned(),
-            sql: sql.trim().trim_end_matches(';').to_owned(),
-        }
+        Asked::new(name, sql.trim().trim_end_matches(';'))
     });
     let is_wanted = |asked: &Asked| all || !LEFT_OUT.contains(&asked.name.as_str());
     asked.filter(is_wanted).collect()
@@ -108,16 +122,16 @@ struct Measured {
 }
 
 /// Every query with no index and with ours.
-async fn compare(database: &mut PgConnection, advice: &Advice, queries: &[Asked], scale: f64) {
-    let measurable: Vec<&Asked> = queries
-        .iter()
-        .filter(|asked| !LEFT_OUT.contains(&asked.name.as_str()))
-        .collect();
-    let none = measured(database, &measurable).await;
+async fn compare(
+    database: &mut PgConnection,
+    advice: &Advice,
+    measurable: &[&Asked],
+    none: &[Measured],
+) {
     let ours = advice.indexes.iter();
     let ours: Vec<String> = ours.map(|index| index.definition.clone()).collect();
     rebuild(database, &ours).await;
-    let with = measured(database, &measurable).await;
+    let with = measured(database, measurable).await;
 
     println!(
         "\n{:<6} {:<13} {:>12} {:>12} {:>9} {:>9}",
@@ -143,7 +157,7 @@ async fn compare(database: &mut PgConnection, advice: &Advice, queries: &[Asked]
             println!("    {reason}");
         }
     }
-    summary(database, &none, &with, ours.len(), scale).await;
+    summary(database, none, &with, ours.len()).await;
 }
 
 async fn summary(
@@ -151,7 +165,6 @@ async fn summary(
     none: &[Measured],
     with: &[Measured],
     indexes: usize,
-    scale: f64,
 ) {
     let cost = |all: &[Measured]| all.iter().map(|m| m.cost).sum::<f64>();
     let millis = |all: &[Measured]| all.iter().map(|m| m.millis).sum::<f64>();
@@ -166,14 +179,6 @@ async fn summary(
         millis(with) / 1000.0,
         millis(with) / millis(none)
     );
-    for budget in BUDGETS {
-        let budget = budget as f64 * scale;
-        let fits = match bytes as f64 <= budget {
-            true => "fits",
-            false => "does not fit; the advisor takes no budget yet",
-        };
-        println!("a budget of {:.0} MB: {fits}", budget / 1e6);
-    }
 }
 
 async fn measured(database: &mut PgConnection, queries: &[&Asked]) -> Vec<Measured> {

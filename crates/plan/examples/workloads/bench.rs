@@ -32,7 +32,7 @@ impl Bench {
         let asked = |(name, sql): (String, String)| {
             let other = other.iter().find(|(own, _)| *own == name);
             let sql = other.map_or(sql, |(_, text)| text.clone());
-            Asked { name, sql }
+            Asked::new(name, sql)
         };
         statements.into_iter().map(asked).collect()
     }

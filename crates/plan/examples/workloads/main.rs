@@ -21,7 +21,7 @@ mod values;
 
 use std::time::Instant;
 
-use speedwell_plan::{Advice, Asked, advise};
+use speedwell_plan::{Advice, AdviceOptions, Asked, advise};
 
 use self::{bench::Bench, store::Store};
 
@@ -83,7 +83,9 @@ async fn compare<S: Store>(bench: &Bench, mut store: S) {
 
 async fn asked<S: Store>(store: &S, workload: &[Asked]) -> Advice {
     let begun = Instant::now();
-    let advice = advise(&store.url(), None, workload).await.expect("advice");
+    let advice = advise(&store.url(), workload, AdviceOptions::default())
+        .await
+        .expect("advice");
     println!(
         "\nadvice for {} statements in {:.1} s",
         workload.len(),

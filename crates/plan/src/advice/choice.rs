@@ -127,6 +127,10 @@ impl Promising {
     ) -> Result<f64, AdviceError> {
         let mut with = chosen.clone();
         with.insert(index);
+        if !trials.has_room(&with) {
+            // It stays in the list, for an exchange may make room for it.
+            return Ok(0.0);
+        }
         let gain = difference(trials, chosen, &with, index).await?;
         let net = rounded(gain - price_beside(trials, index, chosen));
         self.alone.entry(index).or_insert(net);
@@ -161,6 +165,9 @@ async fn exchange<G: Ground>(
             let mut other = chosen.clone();
             other.remove(&old);
             other.insert(new);
+            if !trials.has_room(&other) {
+                continue;
+            }
             let gain = difference(trials, chosen, &other, old).await?;
             let net = rounded(
                 gain - price_beside(trials, new, &other) + price_beside(trials, old, chosen),

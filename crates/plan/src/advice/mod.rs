@@ -63,18 +63,26 @@ impl Asked {
     }
 }
 
+/// Where advice is sought, and within which bounds.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AdviceOptions<'a> {
+    /// The server for the scratch copy of a PostgreSQL database; by default the audited one's.
+    pub scratch: Option<&'a str>,
+    /// Bytes that all advised indexes together may take; by default as many as they are worth.
+    pub most_bytes: Option<u64>,
+}
+
 /// Advises indexes for the workload on the database at `url`, which is only read. Indexes are
 /// built and statements executed on a scratch copy, which is removed on every path: of a SQLite
-/// file another file, of a PostgreSQL database another one on the server of `scratch`, by default
-/// the audited one's server.
+/// file another file, of a PostgreSQL database another one on a server.
 ///
 /// # Errors
 /// When the database cannot be read or the copy cannot be made. A statement that cannot be
 /// analysed or executed costs only its own verdict.
 pub async fn advise(
     url: &str,
-    scratch: Option<&str>,
     workload: &[Asked],
+    options: AdviceOptions<'_>,
 ) -> Result<Advice, AdviceError> {
     let begun = Instant::now();
     let mut database = Database::open(url).await?;
@@ -92,11 +100,12 @@ pub async fn advise(
         trigrams,
         workload,
         read: &read,
+        most_bytes: options.most_bytes,
     };
     let (mut advice, copied) = match dialect {
         Dialect::Postgres => {
             let wanted = wanted(workload, dialect, &schema);
-            let mut ground = postgres::open(url, scratch.unwrap_or(url), &wanted).await?;
+            let mut ground = postgres::open(url, options.scratch.unwrap_or(url), &wanted).await?;
             let copied = begun.elapsed();
             let mut copies = schema.clone();
             copies.tables.retain(|name, _| wanted.contains(name));
@@ -144,6 +153,7 @@ struct Work<'a> {
     trigrams: bool,
     workload: &'a [Asked],
     read: &'a [Result<Facts, String>],
+    most_bytes: Option<u64>,
 }
 
 impl Work<'_> {
@@ -172,6 +182,7 @@ impl Work<'_> {
             })
             .collect();
         let mut trials = Trials::new(ground, statements, built, self.schema, fired(self.schema));
+        trials.most_bytes = self.most_bytes;
         let result = self.proved(&mut trials).await.map(|mut advice| {
             advice.times.build = building;
             advice

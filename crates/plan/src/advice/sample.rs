@@ -128,7 +128,7 @@ impl Samples {
         column: &str,
         dialect: Dialect,
     ) -> String {
-        written(value, kind(table, column).unwrap_or_default(), dialect)
+        written(value, kind(Some(table), column), dialect)
     }
 
     fn literal(&self, slot: &Slot, pick: Pick, dialect: Dialect, schema: &Schema) -> String {
@@ -373,8 +373,7 @@ mod tests {
                 how: Compared::Equal,
             };
             let frequent = Pick::Frequent(0);
-            let literal =
-                |pick| samples.literal(&slot, pick, Dialect::Sqlite, &Schema::default());
+            let literal = |pick| samples.literal(&slot, pick, Dialect::Sqlite, &Schema::default());
             assert_eq!(literal(frequent), expected);
             assert_eq!(literal(Pick::Absent), quote(NOWHERE));
         }

@@ -61,6 +61,8 @@ pub(crate) struct Trials<G> {
     /// Tables whose writing sets triggers off, foreign keys among them: their statements depend
     /// on indexes of other tables too.
     pub(crate) fired: BTreeMap<String, BTreeSet<String>>,
+    /// Bytes that all chosen indexes together may take.
+    pub(crate) most_bytes: Option<u64>,
     /// Indexes of the database that are away.
     pub(crate) besides: BTreeSet<String>,
     costs: HashMap<(usize, usize, Vec<usize>, BTreeSet<String>), Cost>,
@@ -83,6 +85,7 @@ impl<G: Ground> Trials<G> {
             statements,
             built,
             fired,
+            most_bytes: None,
             besides: BTreeSet::new(),
             costs: HashMap::new(),
             runs: HashMap::new(),
@@ -111,6 +114,12 @@ impl<G: Ground> Trials<G> {
 
     fn writes(&self, statement: usize) -> bool {
         self.statements[statement].facts.write.is_some()
+    }
+
+    /// Whether the indexes of a set may take the room they need.
+    pub(crate) fn has_room(&self, set: &Set) -> bool {
+        let bytes: u64 = set.iter().map(|index| self.built[*index].bytes).sum();
+        self.most_bytes.is_none_or(|most| bytes <= most)
     }
 
     /// Those of the set that the statement can feel.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use speedwell_plan::{Advice, Asked, Figures, RewriteKind, RewriteOutcome, advise};
+use speedwell_plan::{Advice, AdviceOptions, Asked, Figures, RewriteKind, RewriteOutcome, advise};
 use speedwell_trace::{FindingKind, Proof};
 
 use super::{evidence::AtScale, stage::Stage};
@@ -53,7 +53,7 @@ pub(super) async fn ask(
     for (stage, at) in stages.iter().zip(scales) {
         let _shown = progress.spinner(format!("trying advice at scale {}", at.scale));
         let url = stage.address().map_err(|error| error.to_string())?;
-        let advice = advise(&url, None, &workload(at, &looped)).await;
+        let advice = advise(&url, &workload(at, &looped), AdviceOptions::default()).await;
         all.push((at.scale, advice.map_err(|error| error.to_string())?));
     }
     Ok(all)

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::process::{Child, Command};
 
 use crate::config::Service;
@@ -19,6 +19,8 @@ use crate::config::Service;
 const LOG_TAIL: usize = 20;
 /// A service is given this long to finish its requests before it is killed.
 const STOP_GRACE: Duration = Duration::from_secs(5);
+/// Between two looks whether it has.
+const STOP_LOOK: Duration = Duration::from_millis(10);
 /// Variables of the caller's own telemetry that must not reach the service.
 const INHERITED: [&str; 11] = [
     "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -263,6 +265,16 @@ impl Group {
         }
     }
 
+    /// Waits until all of the group have ended: a shell that leads it does so at once, while the
+    /// service that it started tidies up.
+    async fn ended(&mut self) {
+        let _ = self.child.wait().await;
+        let Some(pid) = self.pid else { return };
+        while test_kill_process_group(pid).is_ok() {
+            tokio::time::sleep(STOP_LOOK).await;
+        }
+    }
+
     /// The leader was waited for: its id may be given to another process from now on.
     fn finished(&mut self) {
         self.signal(Signal::KILL);
@@ -393,8 +405,11 @@ impl Running {
     /// Asks the service to end, and kills it when it does not.
     pub(crate) async fn stop(mut self) {
         self.group.signal(Signal::TERM);
-        let _ = tokio::time::timeout(STOP_GRACE, self.group.child.wait()).await;
-        self.group.finished();
+        match tokio::time::timeout(STOP_GRACE, self.group.ended()).await {
+            // Nobody is left to kill, and the id may be somebody else's by now.
+            Ok(()) => self.group.pid = None,
+            Err(_) => self.group.finished(),
+        }
     }
 }
 

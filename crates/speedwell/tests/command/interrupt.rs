@@ -108,3 +108,22 @@ fn leaves_nothing_behind(signal: Signal) {
         "data was left behind"
     );
 }
+
+#[test]
+fn a_service_behind_a_shell_may_tidy_up_before_it_ends() {
+    let program = faulty().display().to_string();
+    let direct = format!("echo $$ > service.pid; exec {program} serve");
+    // The outer shell ends at once when it is told to, the inner one has something to do.
+    let behind = format!(
+        "(trap 'sleep 0.5; echo in order > ended; exit' TERM; {program} serve & wait) & wait; true"
+    );
+    let config = config();
+    assert!(config.contains(&direct));
+    let project = Project::new(&config.replace(&direct, &behind));
+    let run = project.speedwell(&["audit", "--no-load", "--no-advice"]);
+    assert!(matches!(run.code, Some(0 | 1)), "{run:?}");
+    assert_eq!(
+        fs::read_to_string(project.0.path().join("ended")).unwrap(),
+        "in order\n"
+    );
+}

@@ -224,7 +224,11 @@ async fn a_copy_that_finds_no_room_is_told_and_removed() {
         INSERT INTO t SELECT g, printf('%0200d', g) FROM n";
     sqlx::raw_sql(filled).execute(&mut database).await.unwrap();
     database.close().await.unwrap();
-    fs::write(folder.join("workload.sql"), "SELECT body FROM t WHERE id = ?").unwrap();
+    fs::write(
+        folder.join("workload.sql"),
+        "SELECT body FROM t WHERE id = ?",
+    )
+    .unwrap();
     let scratch = folder.join("scratch");
     fs::create_dir(&scratch).unwrap();
     // No file may grow beyond a megabyte, and whoever tries is told rather than killed.

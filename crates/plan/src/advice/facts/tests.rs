@@ -131,10 +131,7 @@ fn expressions_and_patterns_are_read() {
 #[test]
 fn a_member_of_a_document_is_an_expression_and_says_what_its_values_are() {
     let facts = read("SELECT id FROM users u WHERE u.name ->> 'order' = $1");
-    assert_eq!(
-        facts.searches[0].expressions,
-        names(&["name ->> 'order'"])
-    );
+    assert_eq!(facts.searches[0].expressions, names(&["name ->> 'order'"]));
     assert_eq!(
         facts.slots[&1],
         Slot::Compared {

@@ -132,7 +132,7 @@ pub(crate) async fn rewrites<G: Ground>(
     let mut found = Vec::new();
     let everything: Vec<usize> = (0..trials.statements.len()).collect();
     let hidden = trials.hidden(&everything, &proved.chosen);
-    trials.ground.enter(&hidden).await?;
+    trials.ground.enter(&hidden, false).await?;
     for (place, query) in plain.iter().enumerate() {
         let Some(query) = query else { continue };
         let facts = trials.statements[place].facts.clone();
