@@ -81,6 +81,17 @@ pub(super) struct Draft {
     pub(super) sql: String,
 }
 
+impl Draft {
+    /// One that could not be written.
+    fn none(statement: usize, kind: RewriteKind) -> Self {
+        Self {
+            statement,
+            kind,
+            sql: String::new(),
+        }
+    }
+}
+
 /// A measured rewrite.
 pub(super) struct Measured {
     pub(super) before: Run,
@@ -133,48 +144,58 @@ pub(crate) async fn rewrites<G: Ground>(
     let everything: Vec<usize> = (0..trials.statements.len()).collect();
     let hidden = trials.hidden(&everything, &proved.chosen);
     trials.ground.enter(&hidden, false).await?;
-    for (place, query) in plain.iter().enumerate() {
-        let Some(query) = query else { continue };
-        let facts = trials.statements[place].facts.clone();
-        let ground = &mut trials.ground;
+    for place in everything {
         let times = repeated.get(place).copied().unwrap_or(1);
-        let mut tried = Vec::new();
-        if times > 1
-            && let Some(draft) = batch::draft(place, query, &facts, field)
-        {
-            let result = batch::measure(&draft, query, &facts, field, times, ground).await;
-            tried.push((draft, result));
-        }
-        if query.has_offset() {
-            match keyset::draft(place, query, field) {
-                Ok((draft, keys)) => {
-                    let result = keyset::measure(query, &keys, &facts, field, ground).await;
-                    tried.push((draft, result));
-                }
-                Err(reason) => tried.push((
-                    Draft {
-                        statement: place,
-                        kind: RewriteKind::Keyset,
-                        sql: String::new(),
-                    },
-                    Err(Unfit::No(reason)),
-                )),
-            }
-        }
-        if let Some((page, draft)) = no_count::draft(place, query, &plain, field) {
-            let page_facts = trials.statements[page].facts.clone();
-            let page = plain[page].as_ref().map(|query| (query, &page_facts));
-            if let Some(page) = page {
-                let result = no_count::measure((query, &facts), page, field, ground).await;
-                tried.push((draft, result));
-            }
-        }
-        for (draft, result) in tried {
+        for (draft, result) in tries(trials, place, times, &plain, field).await {
             found.push(rewrite(draft, result, names)?);
         }
     }
     trials.ground.leave().await?;
     Ok(found)
+}
+
+/// Every rewrite of one statement, measured.
+async fn tries<G: Ground>(
+    trials: &mut Trials<G>,
+    place: usize,
+    times: u64,
+    plain: &[Option<Plain>],
+    field: &Field<'_>,
+) -> Vec<(Draft, Result<Measured, Unfit>)> {
+    let mut tried = Vec::new();
+    let Some(query) = &plain[place] else {
+        return tried;
+    };
+    let facts = trials.statements[place].facts.clone();
+    if times > 1
+        && let Some(draft) = batch::draft(place, query, &facts, field)
+    {
+        let ground = &mut trials.ground;
+        let result = batch::measure(&draft, query, &facts, field, times, ground).await;
+        tried.push((draft, result));
+    }
+    if query.has_offset() {
+        tried.push(match keyset::draft(place, query, field) {
+            Ok((draft, keys)) => {
+                let ground = &mut trials.ground;
+                let result = keyset::measure(query, &keys, &facts, field, ground).await;
+                (draft, result)
+            }
+            Err(reason) => (
+                Draft::none(place, RewriteKind::Keyset),
+                Err(Unfit::No(reason)),
+            ),
+        });
+    }
+    if let Some((page, draft)) = no_count::draft(place, query, plain, field)
+        && let Some(paged) = &plain[page]
+    {
+        let page_facts = trials.statements[page].facts.clone();
+        let ground = &mut trials.ground;
+        let result = no_count::measure((query, &facts), (paged, &page_facts), field, ground).await;
+        tried.push((draft, result));
+    }
+    tried
 }
 
 fn rewrite(
