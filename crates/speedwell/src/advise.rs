@@ -1,14 +1,18 @@
 //! `speedwell advise`: indexes for a workload, proved on a scratch copy.
 
+mod migrations;
+#[cfg(test)]
+mod sample;
 mod show;
 mod workload;
 
-use std::{fs, path::Path, path::PathBuf};
+use std::{fs, io::Write as _, path::PathBuf};
 
 use anyhow::Context;
 use clap::Args;
 use speedwell_plan::{Advice, Verdict, advise as ask};
 
+use self::migrations::{Migrations, Tool};
 use crate::{
     OVER, WITHIN,
     audit::ProcessError,
@@ -32,13 +36,26 @@ pub(crate) struct AdviseArgs {
     /// How to print the advice
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     format: Format,
-    /// Folder for the migrations: one file that builds the indexes and one that takes them back
+    /// Folder for the migrations that build the indexes and take them back; files that are there
+    /// are never overwritten
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
+    /// Whose migrations --save writes
+    #[arg(
+        long,
+        value_name = "TOOL",
+        value_enum,
+        default_value_t,
+        requires = "save"
+    )]
+    migrations: Tool,
 }
 
 /// Advises and prints; the code says whether there is something to do.
 pub(crate) async fn advise(args: &AdviseArgs) -> anyhow::Result<u8> {
+    let folder = args.save.as_deref();
+    let migrations = folder.map(|folder| Migrations::open(folder, args.migrations));
+    let migrations = migrations.transpose()?;
     let text = fs::read_to_string(&args.workload)
         .with_context(|| format!("cannot read workload `{}`", args.workload.display()))?;
     let asked = workload::read(&text);
@@ -58,8 +75,8 @@ pub(crate) async fn advise(args: &AdviseArgs) -> anyhow::Result<u8> {
         Format::Text => print(&show::text(&advice))?,
         Format::Json => print(&format!("{:#}\n", show::json(&advice)))?,
     }
-    if let Some(folder) = &args.save {
-        save(folder, &advice)?;
+    if let Some(migrations) = migrations {
+        save(&migrations, &advice)?;
     }
     Ok(code(&advice))
 }
@@ -77,17 +94,19 @@ fn code(advice: &Advice) -> u8 {
     }
 }
 
-/// Writes `up.sql` and `down.sql`; nothing if there is nothing to do.
-fn save(folder: &Path, advice: &Advice) -> anyhow::Result<()> {
-    if advice.indexes.is_empty() {
-        return Ok(());
+/// Writes the migrations and says which; nothing if there is nothing to do.
+fn save(migrations: &Migrations, advice: &Advice) -> anyhow::Result<()> {
+    let written = migrations.write(advice)?;
+    let mut lines = Vec::new();
+    for (index, file) in &written.standing {
+        lines.push(format!("{index} is in {file} already; migrate"));
     }
-    let write = |name: &str, text: String| {
-        let path = folder.join(name);
-        fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))
-    };
-    fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make folder `{}`", folder.display()))?;
-    write("up.sql", show::up(advice))?;
-    write("down.sql", show::down(advice))
+    for path in &written.files {
+        lines.push(format!("wrote {}", path.display()));
+    }
+    for line in lines {
+        // Nothing is left to do when standard error cannot be written to.
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Advice as text, as JSON and as migrations.
+//! Advice as text and as JSON.
 
 use std::fmt::Write as _;
 
@@ -183,111 +183,13 @@ pub(super) fn json(advice: &Advice) -> Value {
     })
 }
 
-/// The migration that builds the indexes.
-pub(super) fn up(advice: &Advice) -> String {
-    let statements = advice.indexes.iter().map(|index| index.up.as_str());
-    migration(advice, statements)
-}
-
-/// The migration that takes them back.
-pub(super) fn down(advice: &Advice) -> String {
-    let statements = advice.indexes.iter().rev().map(|index| index.down.as_str());
-    migration(advice, statements)
-}
-
-fn migration<'a>(advice: &Advice, statements: impl Iterator<Item = &'a str>) -> String {
-    let mut text = String::new();
-    if advice.dialect == Dialect::Postgres {
-        text.push_str(
-            "-- CONCURRENTLY cannot run in a transaction: run these statements outside of one.\n",
-        );
-        text.push_str(
-            "-- If one fails, drop the invalid index that it left behind and run it again.\n",
-        );
-        let trigrams = advice
-            .indexes
-            .iter()
-            .any(|index| index.ddl.contains("gin_trgm_ops"));
-        if trigrams {
-            text.push_str("CREATE EXTENSION IF NOT EXISTS pg_trgm;\n");
-        }
-    }
-    for statement in statements {
-        let _ = writeln!(text, "{statement};");
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use speedwell_plan::{Bought, Times};
-
     use super::*;
-
-    fn advice() -> Advice {
-        let figures = |pages, millis| Figures {
-            pages,
-            trigger_pages: 0.0,
-            millis,
-        };
-        let judged = |name: &str, verdict, before, after| Judged {
-            name: name.to_owned(),
-            verdict,
-            before,
-            after,
-            values: 6,
-        };
-        let seconds = Duration::from_millis;
-        Advice {
-            dialect: Dialect::Postgres,
-            statements: vec![
-                judged("feed", Verdict::Improved, Some(figures(4167.0, 21.8)), Some(figures(5.5, 0.05))),
-                judged("one flyer", Verdict::AlreadyGood, Some(figures(3.0, 0.02)), Some(figures(3.0, 0.02))),
-                judged("broken", Verdict::Cannot("column \"x\" does not exist".to_owned()), None, None),
-            ],
-            indexes: vec![AdvisedIndex {
-                name: "flyers_created_at_idx".to_owned(),
-                table: "flyers".to_owned(),
-                definition: "flyers (created_at DESC)".to_owned(),
-                ddl: "CREATE INDEX flyers_created_at_idx ON flyers (created_at DESC)".to_owned(),
-                up: "CREATE INDEX CONCURRENTLY IF NOT EXISTS flyers_created_at_idx ON flyers (created_at DESC)".to_owned(),
-                down: "DROP INDEX CONCURRENTLY IF EXISTS flyers_created_at_idx".to_owned(),
-                bytes: 2_300_000,
-                buys: vec![Bought {
-                    statement: "feed".to_owned(),
-                    without: figures(4167.0, 21.8),
-                    with: figures(5.5, 0.05),
-                }],
-                pages_per_row: Some(3.02),
-                micros_per_row: Some(1.4),
-            }],
-            needless: vec![NeedlessIndex {
-                index: "flyers_a".to_owned(),
-                table: "flyers".to_owned(),
-                why: Needless::Prefix,
-                beside: Some("flyers_a_b".to_owned()),
-            }],
-            tried: 4,
-            refused: vec!["flyers (title)".to_owned()],
-            executed: 31,
-            times: Times {
-                copy: seconds(500),
-                build: seconds(100),
-                choose: seconds(200),
-                all: seconds(900),
-            },
-        }
-    }
+    use crate::advise::sample;
 
     #[test]
     fn advice_reads_as_a_table_and_what_each_index_buys_and_costs() {
-        insta::assert_snapshot!(text(&advice()));
-    }
-
-    #[test]
-    fn migrations_build_and_take_back() {
-        insta::assert_snapshot!(format!("{}\n{}", up(&advice()), down(&advice())));
+        insta::assert_snapshot!(text(&sample::advice()));
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod advise;
+mod advise_migrations;
 mod arrows;
 mod export;
 mod faulty;
