@@ -1,22 +1,30 @@
 //! `speedwell advise`: indexes for a workload, proved on a scratch copy.
 
 mod migrations;
+mod otlp;
 #[cfg(test)]
 mod sample;
+mod seen;
+mod short;
 mod show;
+mod source;
+mod statistics;
 mod workload;
 
-use std::{fs, io::Write as _, path::PathBuf};
+use std::{io::Write as _, path::PathBuf, time::Duration};
 
-use anyhow::Context;
 use clap::Args;
 use speedwell_plan::{Advice, Verdict, advise as ask};
 
-use self::migrations::{Migrations, Tool};
+use self::{
+    migrations::{Migrations, Tool},
+    source::{Source, Workload},
+};
 use crate::{
     OVER, WITHIN,
     audit::ProcessError,
-    cli::{Format, print},
+    cli::{Format, print, seconds},
+    progress::Progress,
     signals::Signals,
 };
 
@@ -27,9 +35,17 @@ pub(crate) struct AdviseArgs {
     /// read, and the password may stand in PGPASSWORD
     #[arg(long, value_name = "URL")]
     database: String,
-    /// The statements: `name|statement` lines, or statements that end in semicolons
-    #[arg(long, value_name = "FILE")]
-    workload: PathBuf,
+    #[command(flatten)]
+    source: Source,
+    /// How long --otlp listens; an interrupt (Ctrl-C) ends it earlier
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "60",
+        conflicts_with_all = ["workload", "pg_stat_statements"],
+        value_parser = seconds
+    )]
+    seconds: Duration,
     /// Server for the scratch copy of a PostgreSQL database; by default the database's own
     #[arg(long, value_name = "URL")]
     on_scratch: Option<String>,
@@ -56,29 +72,28 @@ pub(crate) async fn advise(args: &AdviseArgs) -> anyhow::Result<u8> {
     let folder = args.save.as_deref();
     let migrations = folder.map(|folder| Migrations::open(folder, args.migrations));
     let migrations = migrations.transpose()?;
-    let text = fs::read_to_string(&args.workload)
-        .with_context(|| format!("cannot read workload `{}`", args.workload.display()))?;
-    let asked = workload::read(&text);
-    if asked.is_empty() {
-        anyhow::bail!(
-            "workload `{}` holds no statement; write `name|statement` lines, or statements that end in semicolons",
-            args.workload.display()
-        );
-    }
-    let mut signals = Signals::listen();
-    let advice = tokio::select! {
-        advice = ask(&args.database, args.on_scratch.as_deref(), &asked) => advice?,
-        // Leaving the future drops the scratch copy.
-        () = signals.next() => return Err(ProcessError::Interrupted.into()),
-    };
+    let workload = args.source.workload(&args.database, args.seconds).await?;
+    let advice = tried(args, &workload).await?;
     match args.format {
-        Format::Text => print(&show::text(&advice))?,
-        Format::Json => print(&format!("{:#}\n", show::json(&advice)))?,
+        Format::Text => print(&show::text(&advice, &workload))?,
+        Format::Json => print(&format!("{:#}\n", show::json(&advice, &workload)))?,
     }
     if let Some(migrations) = migrations {
         save(&migrations, &advice)?;
     }
     Ok(code(&advice))
+}
+
+async fn tried(args: &AdviseArgs, workload: &Workload) -> anyhow::Result<Advice> {
+    let mut signals = Signals::listen();
+    let progress = Progress::new();
+    let count = workload.asked.len();
+    let _shown = progress.spinner(format!("trying indexes for {count} statements"));
+    tokio::select! {
+        advice = ask(&args.database, args.on_scratch.as_deref(), &workload.asked) => Ok(advice?),
+        // Leaving the future drops the scratch copy.
+        () = signals.next() => Err(ProcessError::Interrupted.into()),
+    }
 }
 
 /// A statement that got no trial must not be taken for one that is well.

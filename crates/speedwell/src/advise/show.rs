@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use speedwell_plan::{Advice, AdvisedIndex, Figures, Judged, Needless, NeedlessIndex, Verdict};
 use speedwell_sql::Dialect;
 
+use super::{seen::SeenStatement, source::Workload};
+
 /// What is counted: PostgreSQL's pages, or SQLite's machine instructions in hundreds.
 fn unit(advice: &Advice) -> &'static str {
     match advice.dialect {
@@ -15,7 +17,7 @@ fn unit(advice: &Advice) -> &'static str {
 }
 
 /// For a terminal: verdicts first, then what to do.
-pub(super) fn text(advice: &Advice) -> String {
+pub(super) fn text(advice: &Advice, workload: &Workload) -> String {
     let mut text = verdicts(advice);
     for index in &advice.indexes {
         text.push_str(&paragraph(index, unit(advice)));
@@ -47,7 +49,41 @@ pub(super) fn text(advice: &Advice) -> String {
     if advice.dialect != Dialect::Postgres {
         text.push_str("Steps are hundreds of instructions of SQLite's machine.\n");
     }
+    for note in &workload.notes {
+        let _ = writeln!(text, "{note}");
+    }
+    text.push_str(&seen(&workload.seen));
     text
+}
+
+/// The texts behind the names, for statements that nobody wrote down.
+fn seen(statements: &[SeenStatement]) -> String {
+    let mut text = String::new();
+    if !statements.is_empty() {
+        text.push_str("\nThe statements, most time first:\n");
+    }
+    for statement in statements {
+        let _ = writeln!(
+            text,
+            "  {} ({} executions, {} s)\n    {}",
+            statement.name,
+            statement.executions,
+            digits(statement.seconds),
+            one_line(&statement.sql)
+        );
+    }
+    text
+}
+
+/// Characters of a statement that are shown; the JSON has all of them.
+const SHOWN: usize = 200;
+
+fn one_line(sql: &str) -> String {
+    let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.chars().count() > SHOWN {
+        true => line.chars().take(SHOWN - 1).chain(['…']).collect(),
+        false => line,
+    }
 }
 
 fn verdicts(advice: &Advice) -> String {
@@ -163,9 +199,10 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// The schema is that of the types, with the database and a version.
-pub(super) fn json(advice: &Advice) -> Value {
-    json!({
+/// The schema is that of the types, with the database and a version. `seen` and `notes` are there
+/// if statements were seen at work.
+pub(super) fn json(advice: &Advice, workload: &Workload) -> Value {
+    let mut value = json!({
         "version": 1,
         "database": crate::audit::dialect_name(advice.dialect),
         "statements": advice.statements,
@@ -180,7 +217,12 @@ pub(super) fn json(advice: &Advice) -> Value {
             "choose": advice.times.choose.as_secs_f64(),
             "all": advice.times.all.as_secs_f64(),
         },
-    })
+    });
+    if !workload.seen.is_empty() {
+        value["seen"] = json!(workload.seen);
+        value["notes"] = json!(workload.notes);
+    }
+    value
 }
 
 #[cfg(test)]
@@ -188,8 +230,35 @@ mod tests {
     use super::*;
     use crate::advise::sample;
 
+    fn observed() -> Workload {
+        Workload {
+            seen: vec![SeenStatement {
+                name: "GET /flyers #1".to_owned(),
+                sql: "SELECT *\n  FROM flyers\n WHERE id = $1".to_owned(),
+                executions: 1200,
+                seconds: 35.24,
+            }],
+            notes: vec!["2 statements were left out.".to_owned()],
+            ..Workload::default()
+        }
+    }
+
     #[test]
     fn advice_reads_as_a_table_and_what_each_index_buys_and_costs() {
-        insta::assert_snapshot!(text(&sample::advice()));
+        insta::assert_snapshot!(text(&sample::advice(), &Workload::default()));
+    }
+
+    #[test]
+    fn statements_that_were_seen_are_shown_with_their_names() {
+        let text = text(&sample::advice(), &observed());
+        let (_, behind) = text.split_once("0.9 s.\n").unwrap();
+        insta::assert_snapshot!(behind);
+    }
+
+    #[test]
+    fn programs_read_what_was_seen_only_where_something_was() {
+        let json = |workload: &Workload| json(&sample::advice(), workload);
+        assert_eq!(json(&observed())["seen"][0]["executions"], 1200);
+        assert_eq!(json(&Workload::default()).get("seen"), None);
     }
 }

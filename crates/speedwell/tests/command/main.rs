@@ -4,6 +4,7 @@
 
 mod advise;
 mod advise_migrations;
+mod advise_sources;
 mod arrows;
 mod export;
 mod faulty;
