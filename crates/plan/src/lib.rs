@@ -23,6 +23,7 @@ pub use database::{Activity, Database};
 pub use error::ExplainError;
 pub use lint::{Certainty, Lint, LintContext, LintKind, lint, unused_indexes};
 pub use plan::{Estimate, Grouping, JoinMethod, Operation, Plan, PlanNode, SortReason, Store};
+pub use postgres::{Recorded, Recording, RecordingError, recorded};
 pub use sampled::{Label, Sampled, SampledValues};
 pub use schema::{Column, ForeignKey, Index, IndexColumn, Schema, Table};
 pub use scratch::ScratchDatabase;

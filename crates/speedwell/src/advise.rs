@@ -1,18 +1,30 @@
 //! `speedwell advise`: indexes for a workload, proved on a scratch copy.
 
+mod migrations;
+mod otlp;
+#[cfg(test)]
+mod sample;
+mod seen;
+mod short;
 mod show;
+mod source;
+mod statistics;
 mod workload;
 
-use std::{fs, path::Path, path::PathBuf};
+use std::{io::Write as _, path::PathBuf, time::Duration};
 
-use anyhow::Context;
 use clap::Args;
 use speedwell_plan::{Advice, AdviceOptions, Verdict, advise as ask};
 
+use self::{
+    migrations::{Migrations, Tool},
+    source::{Source, Workload},
+};
 use crate::{
     OVER, WITHIN,
     audit::ProcessError,
-    cli::{Format, print},
+    cli::{Format, print, seconds},
+    progress::Progress,
     signals::Signals,
 };
 
@@ -23,9 +35,17 @@ pub(crate) struct AdviseArgs {
     /// read, and the password may stand in PGPASSWORD
     #[arg(long, value_name = "URL")]
     database: String,
-    /// The statements: `name|statement` lines, or statements that end in semicolons
-    #[arg(long, value_name = "FILE")]
-    workload: PathBuf,
+    #[command(flatten)]
+    source: Source,
+    /// How long --otlp listens; an interrupt (Ctrl-C) ends it earlier
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "60",
+        conflicts_with_all = ["workload", "pg_stat_statements"],
+        value_parser = seconds
+    )]
+    seconds: Duration,
     /// Server for the scratch copy of a PostgreSQL database; by default the database's own
     #[arg(long, value_name = "URL")]
     on_scratch: Option<String>,
@@ -35,42 +55,54 @@ pub(crate) struct AdviseArgs {
     /// How to print the advice
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     format: Format,
-    /// Folder for the migrations: one file that builds the indexes and one that takes them back
+    /// Folder for the migrations that build the indexes and take them back; files that are there
+    /// are never overwritten
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
+    /// Whose migrations --save writes
+    #[arg(
+        long,
+        value_name = "TOOL",
+        value_enum,
+        default_value_t,
+        requires = "save"
+    )]
+    migrations: Tool,
 }
 
 /// Advises and prints; the code says whether there is something to do.
 pub(crate) async fn advise(args: &AdviseArgs) -> anyhow::Result<u8> {
-    let text = fs::read_to_string(&args.workload)
-        .with_context(|| format!("cannot read workload `{}`", args.workload.display()))?;
-    let asked = workload::read(&text);
-    if asked.is_empty() {
-        anyhow::bail!(
-            "workload `{}` holds no statement; write `name|statement` lines, or statements that end in semicolons",
-            args.workload.display()
-        );
+    let folder = args.save.as_deref();
+    let migrations = folder.map(|folder| Migrations::open(folder, args.migrations));
+    let migrations = migrations.transpose()?;
+    let workload = args.source.workload(&args.database, args.seconds).await?;
+    let advice = tried(args, &workload).await?;
+    match args.format {
+        Format::Text => print(&show::text(&advice, &workload))?,
+        Format::Json => print(&format!("{:#}\n", show::json(&advice, &workload)))?,
     }
+    if let Some(migrations) = migrations {
+        save(&migrations, &advice)?;
+    }
+    Ok(code(&advice))
+}
+
+async fn tried(args: &AdviseArgs, workload: &Workload) -> anyhow::Result<Advice> {
+    let mut signals = Signals::listen();
+    let progress = Progress::new();
+    let count = workload.asked.len();
+    let _shown = progress.spinner(format!("trying indexes for {count} statements"));
     let options = AdviceOptions {
         scratch: args.on_scratch.as_deref(),
         most_bytes: args
             .most_size
             .map(|megabytes| u64::from(megabytes) * 1024 * 1024),
     };
-    let mut signals = Signals::listen();
-    let advice = tokio::select! {
-        advice = ask(&args.database, &asked, options) => advice?,
+    tokio::select! {
+        advice = ask(&args.database, &workload.asked, options) => Ok(advice?),
         // Leaving the future drops the scratch copy.
-        () = signals.next() => return Err(ProcessError::Interrupted.into()),
-    };
-    match args.format {
-        Format::Text => print(&show::text(&advice))?,
-        Format::Json => print(&format!("{:#}\n", show::json(&advice)))?,
+        () = signals.next() => Err(ProcessError::Interrupted.into()),
     }
-    if let Some(folder) = &args.save {
-        save(folder, &advice)?;
-    }
-    Ok(code(&advice))
 }
 
 /// A statement that got no trial must not be taken for one that is well.
@@ -86,17 +118,19 @@ fn code(advice: &Advice) -> u8 {
     }
 }
 
-/// Writes `up.sql` and `down.sql`; nothing if there is nothing to do.
-fn save(folder: &Path, advice: &Advice) -> anyhow::Result<()> {
-    if advice.indexes.is_empty() {
-        return Ok(());
+/// Writes the migrations and says which; nothing if there is nothing to do.
+fn save(migrations: &Migrations, advice: &Advice) -> anyhow::Result<()> {
+    let written = migrations.write(advice)?;
+    let mut lines = Vec::new();
+    for (index, file) in &written.standing {
+        lines.push(format!("{index} is in {file} already; migrate"));
     }
-    let write = |name: &str, text: String| {
-        let path = folder.join(name);
-        fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))
-    };
-    fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make folder `{}`", folder.display()))?;
-    write("up.sql", show::up(advice))?;
-    write("down.sql", show::down(advice))
+    for path in &written.files {
+        lines.push(format!("wrote {}", path.display()));
+    }
+    for line in lines {
+        // Nothing is left to do when standard error cannot be written to.
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+    Ok(())
 }

@@ -42,6 +42,8 @@ enum Kind {
 struct Own {
     home: tempfile::TempDir,
     account: Option<Account>,
+    /// Beyond those that every server is started with: `name=value`.
+    settings: Vec<String>,
     child: Option<Child>,
 }
 
@@ -68,6 +70,14 @@ impl Postgres {
     /// # Errors
     /// PostgreSQL is not installed or does not start.
     pub fn start() -> Result<Self, ThrowawayError> {
+        Self::start_with(&[])
+    }
+
+    /// The same with settings of the server, written `name=value`.
+    ///
+    /// # Errors
+    /// PostgreSQL is not installed or does not start, with these settings at least.
+    pub fn start_with(settings: &[&str]) -> Result<Self, ThrowawayError> {
         let home = tempfile::Builder::new()
             .prefix("throwaway-postgres-")
             .tempdir()
@@ -76,6 +86,7 @@ impl Postgres {
         let mut own = Own {
             home,
             account,
+            settings: settings.iter().map(|&setting| setting.into()).collect(),
             child: None,
         };
         let mut tries = 0;
@@ -170,7 +181,7 @@ impl Drop for Database {
 impl Own {
     fn launch(&mut self, port: u16) -> Result<(), ThrowawayError> {
         self.kill();
-        self.child = Some(spawn(self.home.path(), self.account, port)?);
+        self.child = Some(spawn(self.home.path(), self.account, port, &self.settings)?);
         let alive = || {
             let child = self.child.as_mut();
             child.is_some_and(|child| matches!(child.try_wait(), Ok(None)))
@@ -247,6 +258,7 @@ pub(crate) fn spawn(
     home: &Path,
     account: Option<Account>,
     port: u16,
+    settings: &[String],
 ) -> Result<Child, ThrowawayError> {
     let postgres = program::find("postgres")?;
     let log = File::create(log(home)).map_err(while_doing("write the log of PostgreSQL"))?;
@@ -259,6 +271,7 @@ pub(crate) fn spawn(
         .args(["-h", "127.0.0.1", "-p", &port])
         .args(["-c", "fsync=off", "-c", "full_page_writes=off"])
         .args(["-c", "max_connections=300"])
+        .args(settings.iter().flat_map(|setting| ["-c", setting.as_str()]))
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()
@@ -299,7 +312,7 @@ pub(crate) fn launch_detached(
     let mut tries = 0;
     loop {
         let port = free_port()?;
-        let mut child = spawn(home, account, port)?;
+        let mut child = spawn(home, account, port, &[])?;
         let ready = wait_until_ready(home, port, || matches!(child.try_wait(), Ok(None)));
         match ready {
             Ok(()) => return Ok((port, child)),
@@ -340,6 +353,13 @@ mod tests {
     fn a_second_use_of_the_shared_server_is_the_same_server() {
         let (first, second) = (Postgres::shared().unwrap(), Postgres::shared().unwrap());
         assert_eq!(first.port(), second.port());
+    }
+
+    #[test]
+    fn a_server_of_ones_own_has_the_settings_it_is_given() {
+        let server = Postgres::start_with(&["work_mem=7MB"]).unwrap();
+        let database = server.database().unwrap();
+        assert_eq!(ask(&database, "SHOW work_mem"), "7MB");
     }
 
     #[test]

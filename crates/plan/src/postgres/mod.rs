@@ -3,6 +3,7 @@
 
 mod catalogue;
 mod condition;
+mod recorded;
 mod refusal;
 mod sample;
 mod tree;
@@ -23,6 +24,7 @@ use self::{
 use crate::{Activity, ExplainError, Plan, statement};
 
 pub(crate) use condition::{casts, parts};
+pub use recorded::{Recorded, Recording, RecordingError, recorded};
 pub(crate) use refusal::refused;
 
 /// How long a connection may take to be made.

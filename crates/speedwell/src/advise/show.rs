@@ -1,4 +1,4 @@
-//! Advice as text, as JSON and as migrations.
+//! Advice as text and as JSON.
 
 use std::fmt::Write as _;
 
@@ -8,10 +8,11 @@ use speedwell_plan::{
 };
 use speedwell_sql::Dialect;
 
+use super::{seen::SeenStatement, source::Workload};
 use crate::report::wording;
 
 /// For a terminal: verdicts first, then what to do.
-pub(super) fn text(advice: &Advice) -> String {
+pub(super) fn text(advice: &Advice, workload: &Workload) -> String {
     let mut text = verdicts(advice);
     for index in &advice.indexes {
         text.push_str(&paragraph(index, wording::unit(advice.dialect)));
@@ -46,7 +47,41 @@ pub(super) fn text(advice: &Advice) -> String {
     if advice.dialect != Dialect::Postgres {
         text.push_str("Steps are hundreds of instructions of SQLite's machine.\n");
     }
+    for note in &workload.notes {
+        let _ = writeln!(text, "{note}");
+    }
+    text.push_str(&seen(&workload.seen));
     text
+}
+
+/// The texts behind the names, for statements that nobody wrote down.
+fn seen(statements: &[SeenStatement]) -> String {
+    let mut text = String::new();
+    if !statements.is_empty() {
+        text.push_str("\nThe statements, most time first:\n");
+    }
+    for statement in statements {
+        let _ = writeln!(
+            text,
+            "  {} ({} executions, {} s)\n    {}",
+            statement.name,
+            statement.executions,
+            digits(statement.seconds),
+            one_line(&statement.sql)
+        );
+    }
+    text
+}
+
+/// Characters of a statement that are shown; the JSON has all of them.
+const SHOWN: usize = 200;
+
+fn one_line(sql: &str) -> String {
+    let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.chars().count() > SHOWN {
+        true => line.chars().take(SHOWN - 1).chain(['…']).collect(),
+        false => line,
+    }
 }
 
 fn verdicts(advice: &Advice) -> String {
@@ -190,9 +225,10 @@ fn digits(number: f64) -> String {
     format!("{number:.decimals$}")
 }
 
-/// The schema is that of the types, with the database and a version.
-pub(super) fn json(advice: &Advice) -> Value {
-    json!({
+/// The schema is that of the types, with the database and a version. `seen` and `notes` are there
+/// if statements were seen at work.
+pub(super) fn json(advice: &Advice, workload: &Workload) -> Value {
+    let mut value = json!({
         "version": 1,
         "database": crate::audit::dialect_name(advice.dialect),
         "statements": advice.statements,
@@ -208,137 +244,48 @@ pub(super) fn json(advice: &Advice) -> Value {
             "choose": advice.times.choose.as_secs_f64(),
             "all": advice.times.all.as_secs_f64(),
         },
-    })
-}
-
-/// The migration that builds the indexes.
-pub(super) fn up(advice: &Advice) -> String {
-    let statements = advice.indexes.iter().map(|index| index.up.as_str());
-    migration(advice, statements)
-}
-
-/// The migration that takes them back.
-pub(super) fn down(advice: &Advice) -> String {
-    let statements = advice.indexes.iter().rev().map(|index| index.down.as_str());
-    migration(advice, statements)
-}
-
-fn migration<'a>(advice: &Advice, statements: impl Iterator<Item = &'a str>) -> String {
-    let mut text = String::new();
-    if advice.dialect == Dialect::Postgres {
-        text.push_str(
-            "-- CONCURRENTLY cannot run in a transaction: run these statements outside of one.\n",
-        );
-        text.push_str(
-            "-- If one fails, drop the invalid index that it left behind and run it again.\n",
-        );
-        let trigrams = advice
-            .indexes
-            .iter()
-            .any(|index| index.ddl.contains("gin_trgm_ops"));
-        if trigrams {
-            text.push_str("CREATE EXTENSION IF NOT EXISTS pg_trgm;\n");
-        }
+    });
+    if !workload.seen.is_empty() {
+        value["seen"] = json!(workload.seen);
+        value["notes"] = json!(workload.notes);
     }
-    for statement in statements {
-        let _ = writeln!(text, "{statement};");
-    }
-    text
+    value
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use speedwell_plan::{Bought, Needless, NeedlessIndex, Times};
-
     use super::*;
+    use crate::advise::sample;
 
-    fn advice() -> Advice {
-        let figures = |pages, millis| Figures {
-            pages,
-            trigger_pages: 0.0,
-            millis,
-        };
-        let judged = |name: &str, verdict, before, after| Judged {
-            name: name.to_owned(),
-            verdict,
-            before,
-            after,
-            values: 6,
-        };
-        let seconds = Duration::from_millis;
-        Advice {
-            dialect: Dialect::Postgres,
-            statements: vec![
-                judged("feed", Verdict::Improved, Some(figures(4167.0, 21.8)), Some(figures(5.5, 0.05))),
-                judged("one flyer", Verdict::AlreadyGood, Some(figures(3.0, 0.02)), Some(figures(3.0, 0.02))),
-                judged("broken", Verdict::Cannot("column \"x\" does not exist".to_owned()), None, None),
-            ],
-            indexes: vec![AdvisedIndex {
-                name: "flyers_created_at_idx".to_owned(),
-                table: "flyers".to_owned(),
-                definition: "flyers (created_at DESC)".to_owned(),
-                ddl: "CREATE INDEX flyers_created_at_idx ON flyers (created_at DESC)".to_owned(),
-                up: "CREATE INDEX CONCURRENTLY IF NOT EXISTS flyers_created_at_idx ON flyers (created_at DESC)".to_owned(),
-                down: "DROP INDEX CONCURRENTLY IF EXISTS flyers_created_at_idx".to_owned(),
-                bytes: 2_300_000,
-                buys: vec![Bought {
-                    statement: "feed".to_owned(),
-                    without: figures(4167.0, 21.8),
-                    with: figures(5.5, 0.05),
-                }],
-                insert: Some(RowPrice { pages: 3.02, micros: 1.4 }),
-                update: Some(RowPrice { pages: 3.5, micros: 1.9 }),
-                delete: None,
+    fn observed() -> Workload {
+        Workload {
+            seen: vec![SeenStatement {
+                name: "GET /flyers #1".to_owned(),
+                sql: "SELECT *\n  FROM flyers\n WHERE id = $1".to_owned(),
+                executions: 1200,
+                seconds: 35.24,
             }],
-            needless: vec![NeedlessIndex {
-                index: "flyers_a".to_owned(),
-                table: "flyers".to_owned(),
-                why: Needless::Prefix,
-                beside: Some("flyers_a_b".to_owned()),
-            }],
-            rewrites: vec![
-                Rewrite {
-                    statement: "page".to_owned(),
-                    kind: RewriteKind::Keyset,
-                    sql: "SELECT id FROM flyers WHERE (created_at, id) < ($2, $3) ORDER BY created_at DESC, id DESC LIMIT $1".to_owned(),
-                    outcome: RewriteOutcome::Proved,
-                    tried_on: "the page behind 10000 rows".to_owned(),
-                    before: Some(figures(9871.0, 12.4)),
-                    after: Some(figures(5.5, 0.05)),
-                    statements: 1,
-                },
-                Rewrite {
-                    statement: "report".to_owned(),
-                    kind: RewriteKind::Keyset,
-                    sql: String::new(),
-                    outcome: RewriteOutcome::Cannot("its outputs look across rows".to_owned()),
-                    tried_on: String::new(),
-                    before: None,
-                    after: None,
-                    statements: 1,
-                },
-            ],
-            tried: 4,
-            refused: vec!["flyers (title)".to_owned()],
-            executed: 31,
-            times: Times {
-                copy: seconds(500),
-                build: seconds(100),
-                choose: seconds(200),
-                all: seconds(900),
-            },
+            notes: vec!["2 statements were left out.".to_owned()],
+            ..Workload::default()
         }
     }
 
     #[test]
     fn advice_reads_as_a_table_and_what_each_index_buys_and_costs() {
-        insta::assert_snapshot!(text(&advice()));
+        insta::assert_snapshot!(text(&sample::advice(), &Workload::default()));
     }
 
     #[test]
-    fn migrations_build_and_take_back() {
-        insta::assert_snapshot!(format!("{}\n{}", up(&advice()), down(&advice())));
+    fn statements_that_were_seen_are_shown_with_their_names() {
+        let text = text(&sample::advice(), &observed());
+        let (_, behind) = text.split_once("0.9 s.\n").unwrap();
+        insta::assert_snapshot!(behind);
+    }
+
+    #[test]
+    fn programs_read_what_was_seen_only_where_something_was() {
+        let json = |workload: &Workload| json(&sample::advice(), workload);
+        assert_eq!(json(&observed())["seen"][0]["executions"], 1200);
+        assert_eq!(json(&Workload::default()).get("seen"), None);
     }
 }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod advise;
+mod advise_migrations;
+mod advise_sources;
 mod arrows;
 mod export;
 mod faulty;
