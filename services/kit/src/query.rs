@@ -6,7 +6,8 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 
 use crate::problem::Fields;
 
-/// The parameters of a query string. A parameter given twice counts once, the first.
+/// The parameters of a query string. Of a text given several times the first counts; anything else
+/// that is given several times is a fault.
 #[derive(Debug, Clone, Default)]
 pub struct Params(Vec<(String, String)>);
 
@@ -59,6 +60,9 @@ impl Params {
 
     /// `true`, `1`, `yes` or `false`, `0`, `no`; absent means false. A fault goes to `fields`.
     pub fn flag(&self, name: &str, fields: &mut Fields) -> bool {
+        if self.is_repeated(name, fields) {
+            return false;
+        }
         match self.get(name).map(str::to_ascii_lowercase).as_deref() {
             Some("true" | "1" | "yes") => true,
             None | Some("false" | "0" | "no") => false,
@@ -69,7 +73,19 @@ impl Params {
         }
     }
 
+    /// Which of several numbers is meant nobody knows; that goes to `fields`.
+    fn is_repeated(&self, name: &str, fields: &mut Fields) -> bool {
+        let repeated = self.0.iter().filter(|(key, _)| key == name).count() > 1;
+        if repeated {
+            fields.insert(name.to_owned(), "must be given once".to_owned());
+        }
+        repeated
+    }
+
     fn read<T: FromStr>(&self, name: &str, message: &str, fields: &mut Fields) -> Option<T> {
+        if self.is_repeated(name, fields) {
+            return None;
+        }
         let value = self.get(name)?;
         let read = value.parse().ok();
         if read.is_none() {
@@ -101,5 +117,15 @@ mod tests {
         assert!(!params.flag("d", &mut fields));
         assert_eq!(params.integer("e", &mut fields), None);
         assert_eq!(fields.keys().collect::<Vec<_>>(), ["b", "c", "d"]);
+    }
+
+    #[test]
+    fn a_number_is_given_once_and_of_a_text_the_first_counts() {
+        let params = Params::parse("a=1&a=2&b=true&b=true&c=x&c=y");
+        let mut fields = Fields::new();
+        assert_eq!(params.integer("a", &mut fields), None);
+        assert!(!params.flag("b", &mut fields));
+        assert_eq!(params.get("c"), Some("x"));
+        assert_eq!(fields.keys().collect::<Vec<_>>(), ["a", "b"]);
     }
 }
