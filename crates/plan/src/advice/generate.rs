@@ -197,12 +197,13 @@ struct Searching<'s> {
 impl Searching<'_> {
     fn all(&mut self) {
         let few = |column: &&String| {
-            let kind = self.table.columns.iter().find(|own| own.name == **column);
             let condition = self.search.constants.get(*column);
-            let is_null = condition.is_some_and(|condition| condition.ends_with(" NULL"));
-            // Null or not is one of two, however many values there are; a key never is null.
-            is_null && !self.table.primary_key.contains(*column)
-                || kind.is_some_and(|own| own.kind.to_lowercase().starts_with("bool"))
+            if condition.is_some_and(|condition| condition.ends_with(" NULL")) {
+                // Null or not is one of two, however many values there are; a key never is null.
+                return !self.table.primary_key.contains(*column);
+            }
+            let kind = self.table.columns.iter().find(|own| own.name == **column);
+            kind.is_some_and(|own| own.kind.to_lowercase().starts_with("bool"))
                 || self.workload.samples.distinct(&self.table.name, column) <= FEW_VALUES
         };
         // A constant of few values narrows little: as a condition it makes the index smaller, as
