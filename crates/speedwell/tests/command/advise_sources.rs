@@ -314,6 +314,17 @@ fn listening_that_hears_nothing_is_no_advice() {
 }
 
 #[test]
+fn an_interrupt_after_enough_was_said_ends_the_command() {
+    let project = Project::new("");
+    let mut listening = Listening::start(&project, "600");
+    while listening.child.try_wait().unwrap().is_none() {
+        send(&listening.child, Signal::INT);
+        sleep(Duration::from_millis(50));
+    }
+    listening.end().refuses(&["interrupted"]);
+}
+
+#[test]
 fn an_address_in_use_is_named_with_its_flag() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

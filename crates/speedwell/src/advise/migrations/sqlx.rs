@@ -9,7 +9,7 @@ use super::{AGAIN, File, Form, OUTSIDE, Standing, Step, Steps};
 /// The mark by which sqlx begins no transaction; it must be the first of the file.
 const NO_TRANSACTION: &str = "-- no-transaction";
 /// A process that waits for the migrator's lock counts as a transaction that the index waits for:
-/// PostgreSQL ends one of the two (https://github.com/element-hq/matrix-authentication-service/issues/5298).
+/// PostgreSQL ends one of the two (<https://github.com/element-hq/matrix-authentication-service/issues/5298>).
 const ONE: &str = "Let one process migrate; a second one at the same time would be a deadlock.";
 /// The width of numbers in a folder that has none yet.
 const WIDTH: usize = 4;
