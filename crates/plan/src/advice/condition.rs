@@ -42,6 +42,18 @@ pub(super) fn narrow(walk: &mut Walk<'_>, condition: &Expr, scope: &Scope) -> Ve
     ors
 }
 
+/// Notes what the placeholders of a comparison stand for, wherever it stands: no index serves what
+/// is inside of `(a <= $1) IS TRUE`, but `$1` is a value of `a` all the same.
+pub(super) fn note_values(walk: &mut Walk<'_>, expr: &Expr, scope: &Scope) {
+    let mut ors = Vec::new();
+    Narrowing {
+        walk,
+        scope,
+        ors: &mut ors,
+    }
+    .values(expr);
+}
+
 struct Narrowing<'n, 'w, 'a> {
     walk: &'n mut Walk<'a>,
     scope: &'w Scope,
@@ -49,6 +61,41 @@ struct Narrowing<'n, 'w, 'a> {
 }
 
 impl Narrowing<'_, '_, '_> {
+    fn values(&mut self, expr: &Expr) {
+        match expr {
+            Expr::BinaryOp { left, op, right } => {
+                let how = match op {
+                    Op::Eq | Op::NotEq => Compared::Equal,
+                    Op::Lt | Op::LtEq | Op::Gt | Op::GtEq => Compared::Range,
+                    _ => return,
+                };
+                if let (Expr::Tuple(lefts), Expr::Tuple(rights)) = (&**left, &**right) {
+                    for (left, right) in lefts.iter().zip(rights) {
+                        self.slot(left, right, how);
+                    }
+                    return;
+                }
+                self.slot(left, right, how);
+                self.slot(right, left, how);
+            }
+            Expr::Between {
+                expr, low, high, ..
+            } => {
+                self.slot(expr, low, Compared::Range);
+                self.slot(expr, high, Compared::Range);
+            }
+            Expr::InList { expr, list, .. } => {
+                for value in list {
+                    self.slot(expr, value, Compared::Equal);
+                }
+            }
+            Expr::Like { expr, pattern, .. } | Expr::ILike { expr, pattern, .. } => {
+                self.slot(expr, pattern, Compared::Pattern);
+            }
+            _ => {}
+        }
+    }
+
     fn read(&mut self, condition: &Expr) {
         match condition {
             Expr::Nested(inner) => self.read(inner),
@@ -312,16 +359,19 @@ impl Narrowing<'_, '_, '_> {
         if numbers.is_empty() {
             return;
         }
-        let Some(column) = self.only_column(this) else {
+        let own = self.only_column(this).map(|column| {
+            let table = self.search(&column).table.clone();
+            (table, column.name)
+        });
+        let Some((table, name)) = own.or_else(|| self.walk.behind(this, self.scope)) else {
             return;
         };
-        let table = self.search(&column).table.clone();
         for number in numbers {
             let slot = self.walk.found.slots.entry(number).or_insert(Slot::Other);
             if *slot == Slot::Other {
                 *slot = Slot::Compared {
                     table: table.clone(),
-                    column: column.name.clone(),
+                    column: name.clone(),
                     member: member(this),
                     how,
                 };

@@ -231,6 +231,9 @@ fn judged<G>(
         _ if !tables.is_empty() && !tables.iter().any(has_rows) => {
             Verdict::Cannot("its tables hold no rows to try it on".to_owned())
         }
+        _ if finds_nothing(before, &trials.statements[place].facts) => Verdict::Cannot(
+            "no values could be chosen with which it reads anything".to_owned(),
+        ),
         _ if is_improved(before, after) => Verdict::Improved,
         _ if after.pages() <= CHEAP_PAGES => Verdict::AlreadyGood,
         _ if dialect != Dialect::Postgres && looks_inside(&trials.statements[place].facts) => {
@@ -251,6 +254,13 @@ fn judged<G>(
         after: after.run().map(Figures::from),
         values: trials.statements[place].texts.len(),
     }
+}
+
+/// Whether a statement that reads tables looked at not one page: then its values make its condition
+/// false before anything is read, and its cost says nothing.
+fn finds_nothing(before: &Cost, facts: &Facts) -> bool {
+    let searches = facts.write.is_none() && !facts.searches.is_empty();
+    searches && before.pages() == 0.0
 }
 
 /// Whether it searches for a text in the middle of a column.

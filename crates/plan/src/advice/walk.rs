@@ -21,17 +21,27 @@ use crate::Schema;
 const MOST_BRANCHES: usize = 8;
 
 /// A table in sight: what it is called, and which search it is (none for a subquery).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Binding {
     name: String,
     search: Option<usize>,
+    /// The tables that a subquery reads.
+    inside: Vec<String>,
 }
 
 /// The tables that names can refer to, the innermost query's last.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scope {
     blocks: Vec<Vec<Binding>>,
-    common: Vec<String>,
+    /// Common table expressions, and the tables that they read.
+    common: Vec<(String, Vec<String>)>,
+}
+
+impl Scope {
+    fn common(&self, name: &str) -> Option<&Vec<String>> {
+        let mut all = self.common.iter().rev();
+        all.find(|(own, _)| own == name).map(|(_, inside)| inside)
+    }
 }
 
 /// A column of a search.
@@ -94,12 +104,20 @@ impl<'a> Walk<'a> {
         for cte in with.iter().flat_map(|with| &with.cte_tables) {
             let name = folded(&cte.alias.name);
             if with.is_some_and(|with| with.recursive) {
-                scope.common.push(name.clone());
+                scope.common.push((name.clone(), Vec::new()));
             }
-            self.query(&cte.query, &scope);
-            scope.common.push(name);
+            let inside = self.inside(&cte.query, &scope);
+            scope.common.push((name, inside));
         }
         scope
+    }
+
+    /// Reads a subquery; the tables that it reads.
+    fn inside(&mut self, query: &Query, scope: &Scope) -> Vec<String> {
+        let first = self.found.searches.len();
+        self.query(query, scope);
+        let searches = self.found.searches[first..].iter();
+        searches.map(|search| search.table.clone()).collect()
     }
 
     fn body(&mut self, body: &SetExpr, scope: &Scope) {
@@ -336,8 +354,9 @@ impl<'a> Walk<'a> {
                 ..
             } => {
                 let table = last_name(name);
-                let common = name.0.len() == 1 && scope.common.contains(&table);
-                let known = self.schema.table(&table).filter(|_| !common);
+                let common = scope.common(&table).filter(|_| name.0.len() == 1);
+                let known = self.schema.table(&table).filter(|_| common.is_none());
+                let inside = common.cloned().unwrap_or_default();
                 let search = known.map(|known| {
                     self.found.searches.push(Search {
                         table: known.name.clone(),
@@ -349,18 +368,18 @@ impl<'a> Walk<'a> {
                 Binding {
                     name: alias.unwrap_or(table),
                     search,
+                    inside,
                 }
             }
             TableFactor::Derived {
                 subquery, alias, ..
             } => {
-                self.query(subquery, scope);
+                let inside = self.inside(subquery, scope);
+                let alias = alias.as_ref().map(|alias| folded(&alias.name));
                 Binding {
-                    name: alias
-                        .as_ref()
-                        .map(|alias| folded(&alias.name))
-                        .unwrap_or_default(),
+                    name: alias.unwrap_or_default(),
                     search: None,
+                    inside,
                 }
             }
             TableFactor::NestedJoin {
@@ -369,10 +388,7 @@ impl<'a> Walk<'a> {
                 self.bind_all(table_with_joins, scope);
                 return;
             }
-            _ => Binding {
-                name: String::new(),
-                search: None,
-            },
+            _ => Binding::default(),
         };
         if let Some(block) = scope.blocks.last_mut() {
             block.push(binding);
@@ -537,6 +553,31 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// The table and column behind an output of a subquery, if it goes by the column's own name.
+    pub(super) fn behind(&self, expr: &Expr, scope: &Scope) -> Option<(String, String)> {
+        let (owner, column) = match expr {
+            Expr::Nested(inner) => return self.behind(inner, scope),
+            Expr::Identifier(column) => (None, folded(column)),
+            Expr::CompoundIdentifier(parts) => {
+                let [.., owner, column] = parts.as_slice() else {
+                    return None;
+                };
+                (Some(folded(owner)), folded(column))
+            }
+            _ => return None,
+        };
+        let mut bindings = scope.blocks.iter().rev().flatten();
+        bindings.find_map(|binding| {
+            let named = owner.as_ref().is_none_or(|owner| *owner == binding.name);
+            let mut tables = binding.inside.iter().filter(|_| named);
+            tables.find_map(|table| {
+                let mut columns = self.schema.table(table)?.columns.iter();
+                let found = columns.find(|own| own.name.eq_ignore_ascii_case(&column))?;
+                Some((table.clone(), found.name.clone()))
+            })
+        })
+    }
+
     fn bare(&self, column: &str, scope: &Scope) -> Option<Column> {
         scope.blocks.iter().rev().find_map(|block| {
             let mut known = block.iter().filter_map(|binding| {
@@ -592,6 +633,9 @@ impl Visitor for Parts<'_, '_> {
             self.walk.found.searches[column.search]
                 .used
                 .insert(column.name);
+        }
+        if self.depth == 0 {
+            condition::note_values(self.walk, expr, self.scope);
         }
         ControlFlow::Continue(())
     }

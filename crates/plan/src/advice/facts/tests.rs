@@ -224,3 +224,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn values_are_known_where_no_index_serves_their_comparison() {
+    let compared = |table: &str, column: &str, how| Slot::Compared {
+        table: table.to_owned(),
+        column: column.to_owned(),
+        member: None,
+        how,
+    };
+    let hidden =
+        read("SELECT id FROM flyers WHERE (created_at <= $1 AND title > $2) IS TRUE AND is_active");
+    let expected = BTreeMap::from([
+        (1, compared("flyers", "created_at", Compared::Range)),
+        (2, compared("flyers", "title", Compared::Range)),
+    ]);
+    assert_eq!(hidden.slots, expected);
+    assert_eq!(hidden.searches[0].ranges, names(&[]));
+    let inside = read(
+        "WITH mine AS (SELECT followed_id FROM follows WHERE follower_id = $1) \
+         SELECT w.id FROM mine AS r JOIN (SELECT id, created_at FROM flyers) AS w ON w.id = r.followed_id \
+         WHERE r.followed_id <> $2 AND w.created_at < $3",
+    );
+    let expected = BTreeMap::from([
+        (1, compared("follows", "follower_id", Compared::Equal)),
+        (2, compared("follows", "followed_id", Compared::Equal)),
+        (3, compared("flyers", "created_at", Compared::Range)),
+    ]);
+    assert_eq!(inside.slots, expected);
+}
