@@ -222,7 +222,12 @@ async fn difference<G: Ground>(
         let writes = trials.statements[*statement].facts.write.is_some();
         let bits = |cost: &Cost| {
             let worse = !writes && is_worse(&base[at], cost);
-            (FLOOR + cost.pages()).log2() + if worse { PENALTY } else { 0.0 }
+            // What was given up is dearer than anything that was measured.
+            let pages = cost.pages().max(match cost {
+                Cost::Failed(_) => base[at].pages(),
+                Cost::Measured(_) => 0.0,
+            });
+            (FLOOR + pages).log2() + if worse { PENALTY } else { 0.0 }
         };
         gain += bits(&before[at]) - bits(&after[at]);
     }
@@ -230,8 +235,12 @@ async fn difference<G: Ground>(
 }
 
 /// Whether a statement looks at more pages beyond the margin, and is not clearly faster for it:
-/// pages that are looked at again and again cost less than pages of a whole table.
+/// pages that are looked at again and again cost less than pages of a whole table. One that could
+/// be executed before and is given up now is worse.
 pub(crate) fn is_worse(before: &Cost, after: &Cost) -> bool {
+    if matches!((before, after), (Cost::Measured(_), Cost::Failed(_))) {
+        return true;
+    }
     let millis = |cost: &Cost| cost.run().map_or(0.0, |run| run.millis);
     after.pages() > before.pages() * MARGIN + MARGIN_PAGES
         && millis(after) > millis(before) * CLEARLY_FASTER

@@ -1,6 +1,6 @@
 //! What a scratch copy must be able to do, whichever database it is of.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{candidate::Candidate, error::AdviceError};
 
@@ -85,6 +85,9 @@ pub(crate) trait Ground {
         table: &str,
         set: &[String],
     ) -> Result<Option<WritePrice>, AdviceError>;
+
+    /// Gives up statements that take longer from now on.
+    async fn give_up_after(&mut self, limit: Duration) -> Result<(), AdviceError>;
 
     /// Work of a plan over these tables that `run` does not count, as pages.
     fn uncounted(&self, _plan: &str, _tables: &BTreeSet<String>) -> f64 {

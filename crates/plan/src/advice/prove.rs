@@ -26,6 +26,13 @@ const NOTICEABLE_PAGES: f64 = 0.5;
 const SLOWER: f64 = 1.5;
 /// And so many milliseconds.
 const SLOWER_MILLIS: f64 = 5.0;
+/// With an index no statement may take so many times as long as the slowest of all without: a plan
+/// that went wrong is known before it ends.
+const MUCH_SLOWER: u32 = 5;
+/// Each statement may take this long whatever the others take.
+const LEAST_TIME: Duration = Duration::from_secs(2);
+/// And none takes longer.
+const MOST_TIME: Duration = Duration::from_secs(60);
 /// Executions of which the quickest counts.
 const LOOKS: usize = 3;
 
@@ -49,6 +56,12 @@ pub(crate) async fn prove<G: Ground>(trials: &mut Trials<G>) -> Result<Proved, A
     let mut refused = BTreeSet::new();
     let (mut chosen, mut after);
     let before = trials.costs(&all, &Set::new(), ALL).await?;
+    let millis = before.iter().filter_map(Cost::run).map(|run| run.millis);
+    let slowest = Duration::from_secs_f64(millis.fold(0.0, f64::max) / 1000.0);
+    trials
+        .ground
+        .give_up_after((slowest * MUCH_SLOWER).clamp(LEAST_TIME, MOST_TIME))
+        .await?;
     let mut round = 0;
     loop {
         chosen = choose(trials, &refused).await?;
@@ -128,7 +141,8 @@ async fn guilty<G: Ground>(
         let mut others = chosen.clone();
         others.remove(index);
         let cost = trials.costs(&[statement], &others, ALL).await?;
-        let pages = cost.first().map_or(f64::MAX, Cost::pages);
+        let measured = cost.first().filter(|cost| cost.run().is_some());
+        let pages = measured.map_or(f64::MAX, Cost::pages);
         if best.is_none_or(|(least, _)| pages < least) {
             best = Some((pages, *index));
         }

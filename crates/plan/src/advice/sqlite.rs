@@ -31,8 +31,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const COUNT_EVERY: u32 = 10;
 /// Instructions that count as much as a page: about a row looked up.
 const UNIT: f64 = 100.0;
-/// Instructions that one statement may take: about a minute.
+/// Counts that one statement may take: about a minute.
 const MOST_COUNTS: u64 = 600_000_000;
+/// Counts that take about a second.
+const COUNTS_A_SECOND: f64 = 10_000_000.0;
 /// Rows that are written to measure the price of writing.
 const WRITTEN_ROWS: u64 = 500;
 
@@ -40,6 +42,8 @@ const WRITTEN_ROWS: u64 = 500;
 pub(crate) struct SqliteGround {
     connection: SqliteConnection,
     counts: Arc<AtomicU64>,
+    /// Counts after which a statement is given up.
+    most: Arc<AtomicU64>,
     /// Rows of each table.
     rows: BTreeMap<String, u64>,
     // Removed behind its connection.
@@ -85,12 +89,14 @@ pub(crate) async fn open(url: &str) -> Result<SqliteGround, AdviceError> {
         .await
         .map_err(AdviceError::Scratch)?;
     let counts = Arc::new(AtomicU64::new(0));
-    count(&mut connection, &counts)
+    let most = Arc::new(AtomicU64::new(MOST_COUNTS));
+    count(&mut connection, &counts, &most)
         .await
         .map_err(AdviceError::Scratch)?;
     Ok(SqliteGround {
         connection,
         counts,
+        most,
         rows: BTreeMap::new(),
         folder,
     })
@@ -131,14 +137,15 @@ async fn is_analyzed(connection: &mut SqliteConnection) -> Result<bool, AdviceEr
 async fn count(
     connection: &mut SqliteConnection,
     counts: &Arc<AtomicU64>,
+    most: &Arc<AtomicU64>,
 ) -> Result<(), sqlx::Error> {
-    let counts = Arc::clone(counts);
+    let (counts, most) = (Arc::clone(counts), Arc::clone(most));
     let every = i32::try_from(COUNT_EVERY).unwrap_or(1);
     connection
         .lock_handle()
         .await?
         .set_progress_handler(every, move || {
-            counts.fetch_add(1, Ordering::Relaxed) < MOST_COUNTS
+            counts.fetch_add(1, Ordering::Relaxed) < most.load(Ordering::Relaxed)
         });
     Ok(())
 }
@@ -407,6 +414,12 @@ impl Ground for SqliteGround {
         let price = known(self.written_again(table).await)?;
         let _ = self.simple("ROLLBACK TO trial".to_owned()).await;
         Ok(price.map(|price| WritePrice { update, ..price }))
+    }
+
+    async fn give_up_after(&mut self, limit: Duration) -> Result<(), AdviceError> {
+        let counts = limit.as_secs_f64() * COUNTS_A_SECOND;
+        self.most.store(counts as u64, Ordering::Relaxed);
+        Ok(())
     }
 
     /// An automatic index is sorted anew at each execution, and the comparisons are no

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicU32, Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -389,6 +389,12 @@ impl Ground for PostgresGround {
         let price = known(self.written_again(table).await)?;
         self.simple(BACK).await?;
         Ok(price.map(|price| WritePrice { update, ..price }))
+    }
+
+    async fn give_up_after(&mut self, limit: Duration) -> Result<(), AdviceError> {
+        let statement = format!("SET statement_timeout = {}", limit.as_millis());
+        let done = self.connection.execute(AssertSqlSafe(statement)).await;
+        done.map(drop).map_err(AdviceError::Scratch)
     }
 
     fn scans(&self, index: &str) -> Option<u64> {
