@@ -80,10 +80,16 @@ def choose(name, value):
     return value
 
 
-def chosen(values):
+def chosen(values, given=()):
+    """Values with some in their places that mean something; those that are `given` stay."""
     if not isinstance(values, dict):
         return values
-    return {name: choose(name, value) for name, value in values.items()}
+    return {name: value if name in given else choose(name, value) for name, value in values.items()}
+
+
+def linked(case):
+    """The parameters of the path that an earlier answer gave: what it made is asked for, nothing else."""
+    return getattr(getattr(case, "_override", None), "path_parameters", None) or ()
 
 
 @schemathesis.hook
@@ -93,6 +99,6 @@ def before_call(context, case, kwargs):
     # What was right stays so. Looked at again, a form with a picture would be called wrong,
     # because the bytes of a picture are no string.
     object.__setattr__(case, "_freeze_metadata", True)
-    case.path_parameters = chosen(case.path_parameters)
+    case.path_parameters = chosen(case.path_parameters, linked(case))
     case.query = chosen(case.query)
     case.body = chosen(case.body)

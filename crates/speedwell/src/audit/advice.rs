@@ -216,16 +216,24 @@ pub(super) fn into_findings(findings: &mut [FindingReport], advice: &AdviceRepor
             FindingKind::NPlusOne => rewritten(advice, &fingerprint, RewriteKind::Batch),
             FindingKind::DeepOffset => rewritten(advice, &fingerprint, RewriteKind::Keyset),
             FindingKind::CountPerPage => rewritten(advice, &fingerprint, RewriteKind::NoCount),
-            _ => indexed(advice, &fingerprint),
+            FindingKind::FullScan
+            | FindingKind::UnboundedSort
+            | FindingKind::AutomaticIndex
+            | FindingKind::LeadingWildcard
+            | FindingKind::Slow => indexed(advice, &fingerprint),
+            _ => continue,
         };
         if lines.is_empty() {
             continue;
         }
-        let own = finding
-            .remedy
-            .lines()
-            .filter(|line| !line.ends_with("-- not tried"));
-        let all: Vec<&str> = own.chain(lines.iter().map(String::as_str)).collect();
+        // The first line says what to do. The SQL behind it was not tried, and this was.
+        let has_sql = lines.iter().any(|line| line.contains(";  -- "));
+        let own = finding.remedy.lines().enumerate();
+        let own = own.filter(|(at, line)| *at == 0 || !has_sql && !line.ends_with("-- not tried"));
+        let all: Vec<&str> = own
+            .map(|(_, line)| line)
+            .chain(lines.iter().map(String::as_str))
+            .collect();
         finding.remedy = all.join("\n");
         finding.untried = None;
     }
