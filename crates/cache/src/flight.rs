@@ -34,6 +34,15 @@ pub(crate) struct Landed<T, E> {
     pub(crate) may_be_shared: bool,
 }
 
+impl<T, E> Landed<T, E> {
+    pub(crate) fn shared(outcome: Outcome<T, E>) -> Self {
+        Self {
+            outcome,
+            may_be_shared: true,
+        }
+    }
+}
+
 // Not derived: neither value nor error need be cloned.
 impl<T, E> Clone for Landed<T, E> {
     fn clone(&self) -> Self {
@@ -125,10 +134,14 @@ impl Id {
 
 impl Flights {
     /// Joins the load of this name or starts it; who joins gets back what would have been started.
+    ///
+    /// `kept` is asked when none is under way: a load is taken off the table only after its value
+    /// was kept, so one that ended a moment ago counts as joined.
     pub(crate) fn join_or_start<T, E>(
         self: &Arc<Self>,
         id: Id,
         load: Box<dyn LoadTask<T, E>>,
+        kept: impl FnOnce() -> Option<Option<Arc<T>>>,
     ) -> Boarded<T, E>
     where
         T: Send + Sync + 'static,
@@ -136,7 +149,7 @@ impl Flights {
     {
         let mut shard = self.shard(&id);
         match id.under {
-            Under::Generations(_) => self.board(&mut shard, id, load),
+            Under::Generations(_) => self.board(&mut shard, id, load, kept),
             Under::Nothing => self.queue(&mut shard, id, load),
         }
     }
@@ -146,14 +159,17 @@ impl Flights {
         shard: &mut Shard,
         id: Id,
         load: Box<dyn LoadTask<T, E>>,
+        kept: impl FnOnce() -> Option<Option<Arc<T>>>,
     ) -> Boarded<T, E>
     where
         T: Send + Sync + 'static,
         E: Send + Sync + 'static,
     {
-        let under_way = shard.get(&id).and_then(|one| one.downcast_ref());
-        if let Some(receiver) = under_way.filter(|one| is_alive::<T, E>(one)) {
-            return (Flight(receiver.clone()), Some(load));
+        if let Some(flight) = flight_of(shard, &id) {
+            return (flight, Some(load));
+        }
+        if let Some(value) = kept() {
+            return (Flight::over(Ok(value)), Some(load));
         }
         let (sender, receiver) = watch::channel(None);
         shard.insert(id.clone(), Box::new(receiver.clone()));
@@ -209,6 +225,15 @@ impl Flights {
         (Flight(receiver), None)
     }
 
+    /// The load of this name, if it is under way.
+    pub(crate) fn under_way<T, E>(&self, id: &Id) -> Option<Flight<T, E>>
+    where
+        T: Send + Sync + 'static,
+        E: Send + Sync + 'static,
+    {
+        flight_of(&self.shard(id), id)
+    }
+
     /// From now on nobody may join the load that waited.
     fn next_runs<T: 'static + Send + Sync, E: 'static + Send + Sync>(
         &self,
@@ -240,9 +265,8 @@ impl Flights {
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many are under way.
     #[cfg(test)]
-    pub(crate) fn under_way(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.shards
             .iter()
             .map(|shard| shard.lock().unwrap().len())
@@ -286,6 +310,11 @@ impl Drop for Landing {
     }
 }
 
+fn flight_of<T: 'static, E: 'static>(shard: &Shard, id: &Id) -> Option<Flight<T, E>> {
+    let receiver: &Receiver<T, E> = shard.get(id)?.downcast_ref()?;
+    is_alive(receiver).then(|| Flight(receiver.clone()))
+}
+
 /// Whether it runs still, or has an outcome.
 fn is_alive<T, E>(receiver: &Receiver<T, E>) -> bool {
     receiver.has_changed().is_ok() || receiver.borrow().is_some()
@@ -302,14 +331,16 @@ async fn wait_for<T, E>(mut before: Receiver<T, E>) {
 }
 
 impl<T, E> Flight<T, E> {
+    /// One that has ended.
+    fn over(outcome: Outcome<T, E>) -> Self {
+        Self(watch::channel(Some(Landed::shared(outcome))).1)
+    }
+
     /// How it ended, when it has.
     pub(crate) async fn landed(mut self) -> Landed<T, E> {
         let ended = self.0.wait_for(Option::is_some).await;
         let landed = ended.ok().and_then(|landed| landed.clone());
-        landed.unwrap_or(Landed {
-            outcome: Err(LoadError::Aborted),
-            may_be_shared: true,
-        })
+        landed.unwrap_or(Landed::shared(Err(LoadError::Aborted)))
     }
 }
 
@@ -358,7 +389,7 @@ mod tests {
         let (flights, count) = (Arc::new(Flights::default()), Arc::default());
         let start = |generation| {
             let load = Box::new(Slow(Arc::clone(&count), MOMENT));
-            flights.join_or_start(id(Under::Generations(vec![generation])), load)
+            flights.join_or_start(id(Under::Generations(vec![generation])), load, || None)
         };
         let (one, joined) = start(1);
         assert!(joined.is_none());
@@ -370,7 +401,7 @@ mod tests {
         assert_eq!(number(same).await, 1);
         assert_eq!(number(other).await, 2);
         sleep(MOMENT).await;
-        assert_eq!(flights.under_way(), 0);
+        assert_eq!(flights.count(), 0);
     }
 
     #[tokio::test]
@@ -379,7 +410,7 @@ mod tests {
         let mut waiting = Vec::new();
         for _ in 0..1000 {
             let load = Box::new(Slow(Arc::clone(&count), MOMENT));
-            waiting.push(flights.join_or_start(id(Under::Nothing), load));
+            waiting.push(flights.join_or_start(id(Under::Nothing), load, || None));
             tokio::task::yield_now().await;
         }
         let joined = waiting
@@ -393,7 +424,7 @@ mod tests {
         }
         assert!(values[0] == 1 && values[1..].iter().all(|value| *value == 2));
         sleep(MOMENT).await;
-        assert_eq!(flights.under_way(), 0);
+        assert_eq!(flights.count(), 0);
     }
 
     #[tokio::test]
@@ -401,7 +432,7 @@ mod tests {
         let (flights, count) = (Arc::new(Flights::default()), Arc::default());
         let start = |time| {
             let load = Box::new(Slow(Arc::clone(&count), time));
-            flights.join_or_start(id(Under::Nothing), load).0
+            flights.join_or_start(id(Under::Nothing), load, || None).0
         };
         let _hangs = start(Duration::from_secs(3600));
         tokio::task::yield_now().await;
@@ -414,7 +445,8 @@ mod tests {
         let flights = Arc::new(Flights::default());
         for under in [Under::Nothing, Under::Generations(vec![1])] {
             for _ in 0..2 {
-                let (flight, _) = flights.join_or_start(id(under.clone()), Box::new(Panics));
+                let (flight, _) =
+                    flights.join_or_start(id(under.clone()), Box::new(Panics), || None);
                 let outcome = flight.landed().await.outcome;
                 assert!(matches!(outcome, Err(LoadError::Aborted)));
             }

@@ -130,8 +130,16 @@ impl Generations {
 
     /// Whether nothing that the value depends on was invalidated since.
     pub(crate) fn hold(&self, seen: &Seen) -> bool {
+        seen.key.0.now() == seen.key.1 && self.all_but_key_hold(seen)
+    }
+
+    /// Whether of all that the value depends on the key alone was renewed since.
+    pub(crate) fn differ_by_key_alone(&self, seen: &Seen) -> bool {
+        seen.key.0.now() != seen.key.1 && self.all_but_key_hold(seen)
+    }
+
+    fn all_but_key_hold(&self, seen: &Seen) -> bool {
         self.epoch.load(Ordering::Acquire) == seen.epoch
-            && seen.key.0.now() == seen.key.1
             && seen
                 .cells
                 .iter()
@@ -188,6 +196,11 @@ impl Generations {
 }
 
 impl Seen {
+    /// The tags, of those that were given and those that were learned.
+    pub(crate) fn tags(&self) -> impl Iterator<Item = &[u8]> {
+        self.cells.iter().filter_map(|(cell, _)| tag_of(&cell.name))
+    }
+
     /// What tells flights apart: a reader who sees other generations starts one of its own.
     pub(crate) fn identity(&self) -> Vec<u64> {
         let own = [self.epoch, self.key.1];

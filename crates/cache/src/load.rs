@@ -14,12 +14,12 @@ use crate::{
     cache::{Cached, Inner, Read},
     envelope::{Body, Envelope, encode_value, schema_of},
     event::{self, Answered},
-    flight::{Boarded, Id, Load, LoadTask, Outcome, Publish, Under},
+    flight::{Boarded, Id, Landed, Load, LoadTask, Outcome, Publish, Under},
     generation::{Seen, random},
     memory::{Entry, Value},
     mutant::Mutant,
     policy::Lifetime,
-    read::{Ground, names},
+    read::{Ground, Look, names},
     redis::long_key,
 };
 
@@ -29,6 +29,7 @@ pub(crate) struct Task<F> {
     key: Box<[u8]>,
     policy: Policy,
     seen: Seen,
+    absent_counts: bool,
     ground: Ground,
     load: F,
     span: Span,
@@ -41,6 +42,7 @@ impl<F> Task<F> {
             key: read.key.into(),
             policy: read.policy,
             seen: read.seen.clone(),
+            absent_counts: read.absent_counts,
             ground,
             load,
             span: Span::current(),
@@ -59,8 +61,23 @@ impl Cache {
         T: Cached,
         E: Send + Sync + 'static,
     {
+        self.join_kept_or_start(read, under, task, || None)
+    }
+
+    /// The same; if no load is under way, `kept` may have what the last one has left.
+    fn join_kept_or_start<T, E>(
+        &self,
+        read: &Read<'_>,
+        under: &Under,
+        task: Box<dyn LoadTask<T, E>>,
+        kept: impl FnOnce() -> Option<Option<Arc<T>>>,
+    ) -> Boarded<T, E>
+    where
+        T: Cached,
+        E: Send + Sync + 'static,
+    {
         let id = Id::new::<T, E>(read.key, read.absent_counts, under.clone());
-        self.0.flights.join_or_start(id, task)
+        self.0.flights.join_or_start(id, task, kept)
     }
 
     /// What a load gives to a reader who started it, or joined it and kept `own`.
@@ -108,7 +125,9 @@ impl Cache {
         let inner = &self.0;
         inner.counters.misses.one();
         let task = Task::new(inner, &read, ground.clone(), load);
-        let boarded = self.start_or_join(&read, &ground.under, Box::new(task));
+        // A load that ended since memory was looked at is not to be repeated.
+        let kept = || inner.fresh_in_memory(&read);
+        let boarded = self.join_kept_or_start(&read, &ground.under, Box::new(task), kept);
         let joined = boarded.1.is_some();
         if joined {
             inner.counters.coalesced.one();
@@ -150,6 +169,7 @@ where
             key,
             policy,
             seen,
+            absent_counts,
             ground,
             load,
             span,
@@ -168,6 +188,9 @@ where
         match outcome {
             #[cfg(feature = "statements")]
             Ok(_) if !is_settled && !inner.mutation.is(Mutant::KeepUnsettled) => {
+                if inner.line.is_none() {
+                    inner.let_nothing_older_follow(&key);
+                }
                 publish.landed(outcome, is_settled);
                 inner.counters.undetermined.one();
             }
@@ -182,16 +205,19 @@ where
                 // Without Redis, whoever comes after one who was answered must find the same or
                 // newer in memory. With it, nobody waits for a round trip: what is older there is
                 // invalid already (strict), or may be seen for a moment (bounded).
-                match ground.redis {
-                    None => {
-                        inner.keep(kept, ground, value.clone()).await;
-                        publish.landed(Ok(value), is_settled);
-                    }
-                    Some(_) => {
-                        publish.landed(Ok(value.clone()), is_settled);
-                        inner.keep(kept, ground, value).await;
-                    }
+                if ground.redis.is_some() {
+                    publish.landed(Ok(value.clone()), is_settled);
+                    inner.keep(&kept, ground, value).await;
+                    return;
                 }
+                let is_newest = inner.keep(&kept, ground, value.clone()).await;
+                if !is_newest && inner.line.is_none() {
+                    if let Some(newer) = inner.newer(&kept, absent_counts).await {
+                        return publish.landed(newer.outcome, newer.may_be_shared);
+                    }
+                    inner.let_nothing_older_follow(&key);
+                }
+                publish.landed(Ok(value), is_settled);
             }
             Err(error) => {
                 publish.landed(Err(error), is_settled);
@@ -246,13 +272,19 @@ impl Inner {
         outcome
     }
 
-    /// Keeps a value where it may be kept.
-    async fn keep<T: Cached>(&self, kept: Kept<'_>, ground: Ground, value: Option<Arc<T>>) {
+    /// Keeps a value where it may be kept. Says whether nothing older can be found in memory from
+    /// now on, nor be brought there by a load that is under way.
+    async fn keep<T: Cached>(
+        &self,
+        kept: &Kept<'_>,
+        ground: Ground,
+        value: Option<Arc<T>>,
+    ) -> bool {
         let lifetime = kept.policy.lifetime(value.is_some(), rand::random());
         let Some(body) = self.worth_keeping(lifetime, value.as_deref()) else {
             // What is there is older than what was just answered.
             self.memory.remove(kept.key);
-            return;
+            return ground.memory_alone && self.generations.hold(&kept.seen);
         };
         let size = match &body {
             Body::Value(bytes) => bytes.len(),
@@ -283,26 +315,59 @@ impl Inner {
             };
         }
         if !may_keep {
-            return;
+            return false;
         }
         let value: Value = value.map(|value| value as _);
         let age = kept.started.elapsed();
         let seen = if self.mutation.is(Mutant::FillWithoutComparing) {
             self.generations.see_again(&kept.seen)
         } else {
-            kept.seen
+            kept.seen.clone()
         };
         if !self.generations.hold(&seen) {
             self.counters.rejected_fills.one();
-            return;
+            return false;
         }
         let entry = Entry::new(value, seen.clone(), lifetime, age, kept.load_time, size);
         let insert = || self.memory.insert(kept.key, entry);
         if self.mutation.is(Mutant::KeepUnsettled) {
             insert();
-        } else if !self.learning.keep_if_settled(kept.key, &seen, insert) {
+            return true;
+        }
+        let is_kept = self.learning.keep_if_settled(kept.key, &seen, insert);
+        if !is_kept {
             self.counters.rejected_fills.one();
         }
+        is_kept
+    }
+
+    /// A value is answered that memory does not hold. What loads read that are under way may be
+    /// older, so whoever comes from now on neither joins them nor finds what they bring.
+    fn let_nothing_older_follow(&self, key: &[u8]) {
+        self.generations.renew_key(key);
+    }
+
+    /// What those who come now are answered, if that is known to be as new as they may want: a value
+    /// in memory, which was read after this load saw its ground; or what the load gives that is under
+    /// way, if all that happened since is [`Inner::let_nothing_older_follow`]. Were this load's own
+    /// value answered, that other load would have to be given up in its turn, and so on with each
+    /// that overlaps the one before.
+    async fn newer<T: Cached, E: Send + Sync + 'static>(
+        &self,
+        kept: &Kept<'_>,
+        absent_counts: bool,
+    ) -> Option<Landed<T, E>> {
+        let in_memory = self.look(kept.key, kept.policy, Instant::now(), absent_counts);
+        if let Look::Answer(value) = in_memory {
+            return Some(Landed::shared(Ok(value)));
+        }
+        if !self.generations.differ_by_key_alone(&kept.seen) {
+            return None;
+        }
+        let under = Under::Generations(self.see(kept.key, kept.seen.tags()).identity());
+        let id = Id::new::<T, E>(kept.key, absent_counts, under);
+        let landed = self.flights.under_way(&id)?.landed().await;
+        landed.outcome.is_ok().then_some(landed)
     }
 
     /// A value encoded, if it may be kept at all.

@@ -101,6 +101,14 @@ impl Inner {
         Look::of(&entry, now, policy, absent_counts)
     }
 
+    /// What a load that has ended since has left in memory.
+    pub(crate) fn fresh_in_memory<T: Cached>(&self, read: &Read<'_>) -> Option<Option<Arc<T>>> {
+        match self.look(read.key, &read.policy, Instant::now(), read.absent_counts) {
+            Look::Answer(value) => Some(value),
+            Look::Refresh(..) | Look::Resort(_) | Look::Nothing => None,
+        }
+    }
+
     pub(crate) async fn look_below<T: Cached>(&self, read: &Read<'_>) -> Below<T> {
         let Some(line) = &self.line else {
             return Below::Load(self.ground_without_redis(&read.seen), None);

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
 use super::*;
 
@@ -23,6 +23,71 @@ async fn a_thousand_who_miss_at_once_are_one_load() {
     assert_eq!(loads.count(), 1);
     let stats = cache.stats();
     assert_eq!((stats.misses, stats.coalesced, stats.loads), (1000, 999, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_looked_before_a_load_ended_and_asks_after_it_does_not_repeat_it() {
+    let (cache, loads) = (local().await, Loads::default());
+    const KEYS: usize = 2_000;
+    for key in 0..KEYS {
+        let mut all = JoinSet::new();
+        for _ in 0..16 {
+            let (cache, loads) = (cache.clone(), loads.clone());
+            all.spawn(async move { loads.read(&cache, &key.to_string(), &PLAIN).await });
+        }
+        all.join_all().await;
+    }
+    assert_eq!(loads.count(), KEYS);
+}
+
+fn gate() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(0))
+}
+
+/// A load that is under way until told; it reads when it begins, and if there is nothing yet, when
+/// it ends.
+fn slow(
+    cache: &Cache,
+    database: &Arc<AtomicUsize>,
+    until: &Arc<Semaphore>,
+) -> tokio::task::JoinHandle<usize> {
+    let (cache, database, until) = (cache.clone(), Arc::clone(database), Arc::clone(until));
+    tokio::spawn(async move {
+        let load = move || async move {
+            let read = database.load(Ordering::SeqCst);
+            until.acquire().await.unwrap().forget();
+            Ok::<_, Infallible>(match read {
+                0 => database.load(Ordering::SeqCst),
+                read => read,
+            })
+        };
+        *cache.get_or_load("k", &PLAIN, ["t"], load).await.unwrap()
+    })
+}
+
+#[tokio::test]
+async fn nobody_is_answered_older_than_one_who_was_answered_before_he_asked() {
+    let cache = local().await;
+    let (database, first, second) = (Arc::default(), gate(), gate());
+    // Begins before the first write has ended and reads after the second one has begun.
+    let late = slow(&cache, &database, &first);
+    tokio::time::sleep(MOMENT).await;
+    database.store(1, Ordering::SeqCst);
+    cache.invalidate(["t"]).await.unwrap();
+    let early = slow(&cache, &database, &second);
+    tokio::time::sleep(MOMENT).await;
+    // Of this write nobody is told yet: its transaction is done, and nothing else.
+    database.store(2, Ordering::SeqCst);
+    first.add_permits(1);
+    assert_eq!(late.await.unwrap(), 2);
+    let after = slow(&cache, &database, &second);
+    tokio::time::sleep(MOMENT).await;
+    second.add_permits(2);
+    assert_eq!(after.await.unwrap(), 2);
+    early.await.unwrap();
+    let from_memory = slow(&cache, &database, &gate());
+    assert_eq!(from_memory.await.unwrap(), 2);
+    assert_eq!(cache.stats().loads, 3);
 }
 
 #[tokio::test]

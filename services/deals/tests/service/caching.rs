@@ -251,22 +251,35 @@ fn twenty_simultaneous_first_hits_load_once() {
         while !service.state.cache().stats().lease_valid && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(10));
         }
-        // A server that has just started is not trusted with what was written meanwhile.
-        let link = service.share(1, service.listing("A", 5.0));
-        let before = loads();
-        let statements = AtomicU64::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..20 {
-                scope.spawn(|| {
-                    let answer = service.get(&link);
-                    answer.expect(200);
-                    statements.fetch_add(answer.statements().len() as u64, Ordering::Relaxed);
-                });
-            }
-        });
-        assert_eq!(loads() - before, 1);
-        assert_eq!(statements.into_inner(), 1);
+        let bypasses = || service.state.cache().stats().bypasses;
+        // A server that has just started is not trusted with what was written meanwhile. Nor is
+        // one that took more than 50 ms on a busy machine: that is another test's, and repeated.
+        let (loaded, statements) = (0..5)
+            .map(|_| {
+                let link = service.share(1, service.listing("A", 5.0));
+                let (before, bypassed) = (loads(), bypasses());
+                let statements = first_hits(&service, &link);
+                (bypasses() == bypassed).then(|| (loads() - before, statements))
+            })
+            .find_map(|counts| counts)
+            .expect("Redis answers in time, once in five");
+        assert_eq!((loaded, statements), (1, 1));
     }
+}
+
+/// Twenty who follow a link at once; says how many statements that took.
+fn first_hits(service: &Running, link: &str) -> u64 {
+    let statements = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| {
+                let answer = service.get(link);
+                answer.expect(200);
+                statements.fetch_add(answer.statements().len() as u64, Ordering::Relaxed);
+            });
+        }
+    });
+    statements.into_inner()
 }
 
 #[test]
