@@ -41,6 +41,33 @@ pub(crate) enum Pick {
     Absent,
 }
 
+/// The values of a row, in the order of its columns.
+type Cells = Vec<Option<String>>;
+/// The values of a row by its columns.
+type Row<'s> = BTreeMap<&'s str, &'s Option<String>>;
+/// A row for each table.
+type Rows<'s> = BTreeMap<&'s str, Row<'s>>;
+
+/// What a value is compared with.
+#[derive(Debug, Clone, Copy)]
+struct Target<'a> {
+    table: &'a str,
+    column: &'a str,
+    kind: &'a str,
+    how: Compared,
+}
+
+impl<'a> Target<'a> {
+    fn new(table: &'a str, column: &'a str, kind: &'a str, how: Compared) -> Self {
+        Self {
+            table,
+            column,
+            kind,
+            how,
+        }
+    }
+}
+
 pub(crate) const PICKS: [Pick; 6] = [
     Pick::Frequent(0),
     Pick::Rare,
@@ -111,9 +138,10 @@ impl Samples {
         dialect: Dialect,
         schema: &Schema,
     ) -> String {
+        let rows = self.rows(facts, pick);
         let literal = |(number, slot): (&usize, &Slot)| {
             let known = given.get(number).cloned();
-            let value = known.unwrap_or_else(|| self.literal(slot, pick, dialect, schema));
+            let value = known.unwrap_or_else(|| self.literal(slot, pick, &rows, dialect, schema));
             (*number, value)
         };
         let literals: BTreeMap<usize, String> = facts.slots.iter().map(literal).collect();
@@ -131,7 +159,50 @@ impl Samples {
         written(value, kind(Some(table), column), dialect)
     }
 
-    fn literal(&self, slot: &Slot, pick: Pick, dialect: Dialect, schema: &Schema) -> String {
+    /// For each table the row that the values come from which are compared with its columns.
+    fn rows<'s>(&'s self, facts: &'s Facts, pick: Pick) -> Rows<'s> {
+        let rows = together(facts).into_iter().filter_map(|(table, columns)| {
+            let row = self.row(table, &columns, pick)?;
+            Some((table, row))
+        });
+        rows.collect()
+    }
+
+    /// A row by the values of these columns: the most frequent ones, the rarest, or by its place.
+    fn row(&self, table: &str, columns: &BTreeSet<&str>, pick: Pick) -> Option<Row<'_>> {
+        let sample = self.0.get(table)?;
+        let place = |name: &&str| sample.columns.iter().position(|own| own == name);
+        let places: Vec<usize> = columns.iter().filter_map(place).collect();
+        let values = |row: &Cells| -> Option<Vec<String>> {
+            let values = places.iter().map(|place| row.get(*place)?.clone());
+            values.collect()
+        };
+        let rows = sample.rows.iter();
+        let full: Vec<_> = rows.filter_map(|row| Some((values(row)?, row))).collect();
+        let mut counts: BTreeMap<&[String], (usize, &Cells)> = BTreeMap::new();
+        for (values, row) in &full {
+            counts.entry(values).or_insert((0, row)).0 += 1;
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by(|one, other| other.1.0.cmp(&one.1.0).then(one.0.cmp(other.0)));
+        let cells = match pick {
+            Pick::Frequent(at) => counts.get(at).map(|(_, (_, row))| *row),
+            Pick::Rare => counts.last().map(|(_, (_, row))| *row),
+            Pick::Row(share) => full.get(full.len() * share / 100).map(|(_, row)| *row),
+            Pick::Absent => None,
+        };
+        let columns = sample.columns.iter().map(String::as_str);
+        Some(columns.zip(cells?).collect())
+    }
+
+    fn literal(
+        &self,
+        slot: &Slot,
+        pick: Pick,
+        rows: &Rows<'_>,
+        dialect: Dialect,
+        schema: &Schema,
+    ) -> String {
         match slot {
             Slot::Limit => PAGE.to_owned(),
             Slot::Offset => "0".to_owned(),
@@ -144,46 +215,61 @@ impl Samples {
                     Pick::Absent => Pick::Rare,
                     _ => pick,
                 };
-                let kind = kind(known, column);
-                self.one(table, column, Compared::Equal, pick, kind, dialect)
+                let target = Target::new(table, column, kind(known, column), Compared::Equal);
+                self.sql(target, self.value(table, column, pick), pick, dialect)
             }
             Slot::Compared {
                 table,
                 column,
-                member,
+                member: Some(member),
                 how,
-            } => match member {
-                Some(member) => {
-                    let (members, kind) = self.members(table, column, member);
-                    members.one(table, column, *how, pick, kind, dialect)
-                }
-                None => {
-                    let kind = kind(schema.table(table), column);
-                    self.one(table, column, *how, pick, kind, dialect)
-                }
-            },
+            } => {
+                let (members, kind) = self.members(table, column, member);
+                let value = members.compared(table, column, *how, pick);
+                members.sql(Target::new(table, column, kind, *how), value, pick, dialect)
+            }
+            Slot::Compared {
+                table, column, how, ..
+            } => {
+                let row = rows.get(table.as_str());
+                let own = row.and_then(|row| (*row.get(column.as_str())?).clone());
+                let value = match how {
+                    // What lies above a bound depends on where all the values lie.
+                    Compared::Range if !matches!(pick, Pick::Row(_)) => None,
+                    _ => own,
+                };
+                let value = value.or_else(|| self.compared(table, column, *how, pick));
+                let kind = kind(schema.table(table), column);
+                self.sql(Target::new(table, column, kind, *how), value, pick, dialect)
+            }
         }
     }
 
-    /// A value of a column of this kind, as SQL.
-    fn one(
+    /// A value, by itself, to compare the column with.
+    fn compared(&self, table: &str, column: &str, how: Compared, pick: Pick) -> Option<String> {
+        match (how, pick) {
+            (Compared::Range, Pick::Row(_)) => self.value(table, column, pick),
+            (Compared::Range, _) => self.bound(table, column, pick),
+            _ => self.value(table, column, pick),
+        }
+    }
+
+    /// A value as SQL; without one, a value that no row has.
+    fn sql(
         &self,
-        table: &str,
-        column: &str,
-        how: Compared,
+        target: Target<'_>,
+        value: Option<String>,
         pick: Pick,
-        kind: &str,
         dialect: Dialect,
     ) -> String {
-        let value = match how {
-            Compared::Range => self.bound(table, column, pick),
-            _ => self.value(table, column, pick),
-        };
-        let value = value.unwrap_or_else(|| absent(kind).to_owned());
-        match how {
-            Compared::Array => format!("'{{{}}}'", self.list(table, column, &value, pick)),
+        let value = value.unwrap_or_else(|| absent(target.kind).to_owned());
+        match target.how {
+            Compared::Array => {
+                let list = self.list(target.table, target.column, &value, pick);
+                format!("'{{{list}}}'")
+            }
             Compared::Pattern => quote(&middle(&value)),
-            _ => written(&value, kind, dialect),
+            _ => written(&value, target.kind, dialect),
         }
     }
 
@@ -223,9 +309,6 @@ impl Samples {
 
     /// A place in the order of the values; beyond them for an absent one.
     fn bound(&self, table: &str, column: &str, pick: Pick) -> Option<String> {
-        if let Pick::Row(_) = pick {
-            return self.value(table, column, pick);
-        }
         let mut values: Vec<&str> = self.values(table, column).collect();
         let number = |value: &str| value.parse::<f64>().ok();
         match values.iter().all(|value| number(value).is_some()) {
@@ -262,6 +345,23 @@ impl Samples {
             .collect::<Vec<_>>()
             .join(",")
     }
+}
+
+/// The columns of each table that are compared with single values.
+fn together(facts: &Facts) -> BTreeMap<&str, BTreeSet<&str>> {
+    let mut together: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for slot in facts.slots.values() {
+        if let Slot::Compared {
+            table,
+            column,
+            member: None,
+            how: Compared::Equal,
+        } = slot
+        {
+            together.entry(table).or_default().insert(column);
+        }
+    }
+    together
 }
 
 fn kind<'t>(table: Option<&'t Table>, column: &str) -> &'t str {
@@ -357,6 +457,32 @@ mod tests {
     }
 
     #[test]
+    fn values_that_are_compared_together_stand_together_in_a_row() {
+        // Tenant 1 is the largest, and user 7 the busiest, but of tenant 2.
+        let pairs = ["1 3", "1 4", "1 5", "1 6", "2 7", "2 7", "2 7"];
+        let row = |pair: &str| pair.split(' ').map(|value| Some(value.to_owned())).collect();
+        let sample = Sample {
+            columns: vec!["tenant".to_owned(), "assignee".to_owned()],
+            rows: pairs.map(row).to_vec(),
+        };
+        let samples = Samples(BTreeMap::from([("tickets".to_owned(), sample)]));
+        let slot = |column: &str| Slot::Compared {
+            table: "tickets".to_owned(),
+            column: column.to_owned(),
+            member: None,
+            how: Compared::Equal,
+        };
+        let facts = Facts {
+            text: "$1 $2".to_owned(),
+            slots: BTreeMap::from([(1, slot("tenant")), (2, slot("assignee"))]),
+            ..Facts::default()
+        };
+        let texts = samples.texts(&facts, Dialect::Postgres, &Schema::default());
+        let absent = format!("'{NOWHERE}' '{NOWHERE}'");
+        assert_eq!(texts, ["'2' '7'", "'1' '6'", &absent, "'1' '3'", "'1' '5'"]);
+    }
+
+    #[test]
     fn a_member_of_documents_is_tried_with_what_it_holds() {
         let row = |document: &str| vec![Some(document.to_owned())];
         let documents = [r#"{"order": "7", "user": 4}"#, r#"{"user": 5}"#, "7", "{"];
@@ -373,7 +499,9 @@ mod tests {
                 how: Compared::Equal,
             };
             let frequent = Pick::Frequent(0);
-            let literal = |pick| samples.literal(&slot, pick, Dialect::Sqlite, &Schema::default());
+            let none = Rows::new();
+            let literal =
+                |pick| samples.literal(&slot, pick, &none, Dialect::Sqlite, &Schema::default());
             assert_eq!(literal(frequent), expected);
             assert_eq!(literal(Pick::Absent), quote(NOWHERE));
         }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
+    candidate::Candidate,
     error::AdviceError,
-    facts::Facts,
+    facts::{Facts, Search, WriteKind},
     ground::{Built, Ground, Run},
 };
 use crate::Schema;
@@ -69,6 +70,8 @@ pub(crate) struct Trials<G> {
     runs: HashMap<(usize, usize, String), Run>,
     /// Executions, for the report.
     pub(crate) executed: u64,
+    /// For each statement the indexes that can change what it costs.
+    felt: Vec<Set>,
 }
 
 impl<G: Ground> Trials<G> {
@@ -79,7 +82,13 @@ impl<G: Ground> Trials<G> {
         schema: &Schema,
         fired: BTreeMap<String, BTreeSet<String>>,
     ) -> Self {
+        let felt = statements.iter().map(|statement| {
+            let facts = &statement.facts;
+            let felt = |built: &Built| is_felt(facts, &built.candidate, &fired, schema);
+            (0..built.len()).filter(|at| felt(&built[*at])).collect()
+        });
         Self {
+            felt: felt.collect(),
             alike: alike(&built, schema),
             ground,
             statements,
@@ -122,11 +131,11 @@ impl<G: Ground> Trials<G> {
         self.most_bytes.is_none_or(|most| bytes <= most)
     }
 
-    /// Those of the set that the statement can feel.
+    /// Those of the set that the statement can feel: it uses what it speaks of, and keeps up
+    /// what it writes.
     fn relevant(&self, statement: usize, set: &Set) -> Vec<usize> {
-        let tables = self.tables(statement);
-        let own = |index: &&usize| tables.contains(self.built[**index].candidate.table.as_str());
-        set.iter().filter(own).copied().collect()
+        let felt = &self.felt[statement];
+        set.intersection(felt).copied().collect()
     }
 
     /// The costs of statements with their first `values` choices of values under a set.
@@ -253,6 +262,68 @@ impl<G: Ground> Trials<G> {
         }
         Ok(Cost::Measured(total))
     }
+}
+
+/// Whether the statement keeps the index up, may use it itself, or sets off triggers of foreign
+/// keys that may.
+fn is_felt(
+    facts: &Facts,
+    index: &Candidate,
+    fired: &BTreeMap<String, BTreeSet<String>>,
+    schema: &Schema,
+) -> bool {
+    let keeps_up = facts.write.iter().any(|write| write.table == index.table);
+    keeps_up
+        || facts.searches.iter().any(|search| is_usable(search, index))
+        || is_fired(facts, index, fired, schema)
+}
+
+/// Whether rows that refer to those that go are looked for by what the index begins with.
+fn is_fired(
+    facts: &Facts,
+    index: &Candidate,
+    fired: &BTreeMap<String, BTreeSet<String>>,
+    schema: &Schema,
+) -> bool {
+    let Some(write) = &facts.write else {
+        return false;
+    };
+    let parent = schema.table(&write.table);
+    let fires = match &write.kind {
+        WriteKind::Insert => false,
+        WriteKind::Delete => true,
+        WriteKind::Update(set) => {
+            parent.is_some_and(|table| table.primary_key.iter().any(|key| set.contains(key)))
+        }
+    };
+    let children = fired.get(&write.table);
+    let child = schema.table(&index.table);
+    fires
+        && children.is_some_and(|children| children.contains(&index.table))
+        && index.keys.first().is_some_and(|first| {
+            let mut keys = child.into_iter().flat_map(|child| &child.foreign_keys);
+            keys.any(|key| key.columns.contains(&first.term))
+        })
+}
+
+/// Whether a search can use the index: it speaks of what the index begins with or is limited to,
+/// or finds all that it reads in it.
+fn is_usable(search: &Search, index: &Candidate) -> bool {
+    if search.table != index.table {
+        return false;
+    }
+    let begins = index.keys.first().is_some_and(|key| match key.expression {
+        true => search.used.iter().any(|name| key.term.contains(name)),
+        false => search.used.contains(&key.term),
+    });
+    let condition = index.condition.as_deref().unwrap_or_default();
+    let limits = |text: &String| condition.contains(text.as_str());
+    let holds = |name: &String| {
+        index.included.contains(name) || index.keys.iter().any(|key| key.term == *name)
+    };
+    begins
+        || search.constants.values().any(limits)
+        || (!search.uses_all && search.used.iter().all(holds))
 }
 
 fn alike(built: &[Built], schema: &Schema) -> Vec<Alike> {
