@@ -52,6 +52,9 @@ pub(crate) struct AdviseArgs {
     /// Megabytes that all advised indexes together may take; by default as many as they are worth
     #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(1..))]
     most_size: Option<u32>,
+    /// How long a statement may take in a trial before it is given up
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    most_time: Duration,
     /// How to print the advice
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     format: Format,
@@ -97,6 +100,7 @@ async fn tried(args: &AdviseArgs, workload: &Workload) -> anyhow::Result<Advice>
         most_bytes: args
             .most_size
             .map(|megabytes| u64::from(megabytes) * 1024 * 1024),
+        most_time: Some(args.most_time),
     };
     tokio::select! {
         advice = ask(&args.database, &workload.asked, options) => Ok(advice?),

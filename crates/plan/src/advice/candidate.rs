@@ -9,8 +9,9 @@ use speedwell_sql::Dialect;
 pub(crate) enum Method {
     /// Sorted.
     Btree,
-    /// PostgreSQL's index of the three-letter pieces of a text (`pg_trgm`).
-    Trigram,
+    /// PostgreSQL's index of the parts of a value: the three-letter pieces of a text, the members of
+    /// a document or an array, the words of a `tsvector`.
+    Gin,
 }
 
 /// One term of an index.
@@ -22,7 +23,18 @@ pub(crate) struct Key {
     pub(crate) expression: bool,
     /// Whether it is sorted downwards.
     pub(crate) descending: bool,
+    /// What is written behind the term: an operator class or a collation.
+    pub(crate) class: Option<&'static str>,
 }
+
+/// Pieces of texts (`pg_trgm`).
+pub(crate) const TRIGRAMS: &str = "gin_trgm_ops";
+/// Paths of documents.
+pub(crate) const PATHS: &str = "jsonb_path_ops";
+/// Texts by their bytes, so that all that begin alike stand together.
+pub(crate) const BYTES: &str = "text_pattern_ops";
+/// Texts as SQLite's `LIKE` compares them.
+pub(crate) const NO_CASE: &str = "COLLATE NOCASE";
 
 impl Key {
     pub(crate) fn column(name: &str) -> Self {
@@ -34,6 +46,14 @@ impl Key {
             term: name.to_owned(),
             expression: false,
             descending,
+            class: None,
+        }
+    }
+
+    pub(crate) fn with_class(name: &str, class: Option<&'static str>) -> Self {
+        Self {
+            class,
+            ..Self::column(name)
         }
     }
 
@@ -42,10 +62,9 @@ impl Key {
             true => format!("({})", self.term),
             false => quoted(&self.term),
         };
-        match self.descending {
-            true => format!("{term} DESC"),
-            false => term,
-        }
+        let class = self.class.map(|class| format!(" {class}"));
+        let direction = if self.descending { " DESC" } else { "" };
+        format!("{term}{}{direction}", class.unwrap_or_default())
     }
 }
 
@@ -81,7 +100,7 @@ impl Candidate {
             && self
                 .keys
                 .iter()
-                .all(|key| !key.descending && !key.expression);
+                .all(|key| !key.descending && !key.expression && key.class.is_none());
         let mut ending = String::from("_idx");
         let longest = LONGEST_NAME - ending.len() - 5;
         if !plain || name.len() > longest {
@@ -138,11 +157,7 @@ impl Candidate {
     pub(crate) fn body(&self, dialect: Dialect) -> String {
         let mut keys: Vec<String> = self.keys.iter().map(Key::text).collect();
         let mut text = quoted(&self.table);
-        if self.method == Method::Trigram {
-            let keys: Vec<String> = keys
-                .iter()
-                .map(|key| format!("{key} gin_trgm_ops"))
-                .collect();
+        if self.method == Method::Gin {
             let _ = write!(text, " USING gin ({})", keys.join(", "));
             return text;
         }

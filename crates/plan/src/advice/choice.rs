@@ -222,10 +222,9 @@ async fn difference<G: Ground>(
         let writes = trials.statements[*statement].facts.write.is_some();
         let bits = |cost: &Cost| {
             let worse = !writes && is_worse(&base[at], cost);
-            // What was given up is dearer than anything that was measured.
             let pages = cost.pages().max(match cost {
                 Cost::Failed(_) => base[at].pages(),
-                Cost::Measured(_) => 0.0,
+                Cost::Measured(_) | Cost::TookTooLong => 0.0,
             });
             (FLOOR + pages).log2() + if worse { PENALTY } else { 0.0 }
         };
@@ -238,8 +237,10 @@ async fn difference<G: Ground>(
 /// pages that are looked at again and again cost less than pages of a whole table. One that could
 /// be executed before and is given up now is worse.
 pub(crate) fn is_worse(before: &Cost, after: &Cost) -> bool {
-    if matches!((before, after), (Cost::Measured(_), Cost::Failed(_))) {
-        return true;
+    match (before, after) {
+        (Cost::Measured(_), Cost::Failed(_) | Cost::TookTooLong) => return true,
+        (Cost::TookTooLong, _) => return false,
+        _ => {}
     }
     let millis = |cost: &Cost| cost.run().map_or(0.0, |run| run.millis);
     after.pages() > before.pages() * MARGIN + MARGIN_PAGES

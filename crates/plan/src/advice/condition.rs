@@ -67,6 +67,7 @@ impl Narrowing<'_, '_, '_> {
                 let how = match op {
                     Op::Eq | Op::NotEq => Compared::Equal,
                     Op::Lt | Op::LtEq | Op::Gt | Op::GtEq => Compared::Range,
+                    Op::AtArrow | Op::PGOverlap => Compared::Equal,
                     _ => return,
                 };
                 if let (Expr::Tuple(lefts), Expr::Tuple(rights)) = (&**left, &**right) {
@@ -90,7 +91,7 @@ impl Narrowing<'_, '_, '_> {
                 }
             }
             Expr::Like { expr, pattern, .. } | Expr::ILike { expr, pattern, .. } => {
-                self.slot(expr, pattern, Compared::Pattern);
+                self.slot(expr, pattern, pattern_of(pattern).1);
             }
             _ => {}
         }
@@ -168,13 +169,13 @@ impl Narrowing<'_, '_, '_> {
                 expr,
                 pattern,
                 ..
-            }
-            | Expr::ILike {
+            } => self.pattern(expr, pattern, false),
+            Expr::ILike {
                 negated: false,
                 expr,
                 pattern,
                 ..
-            } => self.pattern(expr, pattern),
+            } => self.pattern(expr, pattern, true),
             // A bare boolean column is a condition by itself.
             other => self.truth(other, "", ""),
         }
@@ -197,7 +198,7 @@ impl Narrowing<'_, '_, '_> {
             Op::Lt | Op::LtEq | Op::Gt | Op::GtEq => {
                 for (this, other) in [(left, right), (right, left)] {
                     self.slot(this, other, Compared::Range);
-                    if self.is_value(other) {
+                    if self.is_value(other) || self.is_of_another(other, this) {
                         self.range(this);
                     }
                 }
@@ -205,8 +206,25 @@ impl Narrowing<'_, '_, '_> {
             _ => {
                 self.slot(left, right, Compared::Equal);
                 self.slot(right, left, Compared::Equal);
+                if matches!(op, Op::AtArrow | Op::PGOverlap | Op::AtAt) && self.is_value(right) {
+                    self.holds(left);
+                }
             }
         }
+    }
+
+    /// `payload @> …`, `tags && …`, `words @@ …`: an index of the parts serves it.
+    fn holds(&mut self, this: &Expr) {
+        let Some(column) = self.walk.resolve(this, self.scope) else {
+            return;
+        };
+        let schema = self.walk.schema;
+        let search = self.search(&column);
+        let table = schema.table(&search.table);
+        let mut columns = table.into_iter().flat_map(|table| &table.columns);
+        let known = columns.find(|own| own.name == column.name);
+        let is_document = known.is_some_and(|own| own.kind.eq_ignore_ascii_case("jsonb"));
+        search.holds.insert(column.name, is_document);
     }
 
     /// `(a, b) < (1, 2)` is a range of a, within which b matters.
@@ -304,6 +322,14 @@ impl Narrowing<'_, '_, '_> {
         flow.is_continue()
     }
 
+    /// Whether it is a column of another appearance of a table: the same for all rows of one turn of
+    /// a loop.
+    fn is_of_another(&self, expr: &Expr, than: &Expr) -> bool {
+        let column = |expr| self.walk.resolve(expr, self.scope);
+        let pair = column(expr).zip(column(than));
+        pair.is_some_and(|(one, other)| one.search != other.search)
+    }
+
     fn listed(&mut self, expr: &Expr) {
         if let Some(column) = self.walk.resolve(expr, self.scope) {
             self.search(&column).listed.insert(column.name);
@@ -341,16 +367,19 @@ impl Narrowing<'_, '_, '_> {
         }
     }
 
-    fn pattern(&mut self, expr: &Expr, pattern: &Expr) {
-        self.slot(expr, pattern, Compared::Pattern);
-        let leading = match leading_text(pattern) {
-            Some(text) => text.starts_with(['%', '_']),
-            // A bound pattern may begin with anything.
-            None => true,
+    /// `ignores_case`: what begins alike but for its case does not stand together.
+    fn pattern(&mut self, expr: &Expr, pattern: &Expr, ignores_case: bool) {
+        let (begins, how) = pattern_of(pattern);
+        self.slot(expr, pattern, how);
+        let Some(column) = self.walk.resolve(expr, self.scope) else {
+            return;
         };
-        if let (true, Some(column)) = (leading, self.walk.resolve(expr, self.scope)) {
-            self.search(&column).contains.insert(column.name);
-        }
+        let search = self.search(&column);
+        let of_its_kind = match begins && !ignores_case {
+            true => &mut search.prefixes,
+            false => &mut search.contains,
+        };
+        of_its_kind.insert(column.name);
     }
 
     /// The placeholders of `other` are compared with the one column of `this`.
@@ -429,6 +458,26 @@ fn constant(expr: &Expr) -> Option<String> {
         },
         Expr::Cast { expr: inner, .. } => constant(inner).map(|_| expr.to_string()),
         _ => None,
+    }
+}
+
+/// Whether a pattern says how a text begins, and what its placeholder stands for.
+fn pattern_of(pattern: &Expr) -> (bool, Compared) {
+    match pattern {
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => pattern_of(inner),
+        Expr::BinaryOp {
+            left,
+            op: Op::StringConcat,
+            ..
+        } if !placeholders(&**left).is_empty() && leading_text(left).is_none() => {
+            (true, Compared::Prefix)
+        }
+        _ => {
+            // A bound pattern may begin with anything.
+            let text = leading_text(pattern);
+            let begins = text.is_some_and(|text| !text.is_empty() && !text.starts_with(['%', '_']));
+            (begins, Compared::Pattern)
+        }
     }
 }
 

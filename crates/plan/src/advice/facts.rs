@@ -44,6 +44,11 @@ pub(crate) struct Search {
     pub(crate) ranges: BTreeSet<String>,
     /// Columns that are searched for a text in their middle.
     pub(crate) contains: BTreeSet<String>,
+    /// Columns that are searched for texts that begin alike.
+    pub(crate) prefixes: BTreeSet<String>,
+    /// Documents, arrays and `tsvector`s that are searched by what they hold, and whether that is a
+    /// document.
+    pub(crate) holds: BTreeMap<String, bool>,
     /// Expressions of this table's columns that are compared with `=` to a value.
     pub(crate) expressions: BTreeSet<String>,
     /// What the rows are sorted by; `true` for descending.
@@ -94,8 +99,10 @@ pub(crate) enum Compared {
     Array,
     /// `<`, `>` and the like.
     Range,
-    /// A pattern or a part of one.
+    /// A pattern, or the middle of one.
     Pattern,
+    /// The beginning of a pattern.
+    Prefix,
 }
 
 /// What a statement writes.

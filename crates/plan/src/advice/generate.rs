@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use speedwell_sql::Dialect;
 
 use super::{
-    candidate::{Candidate, Key, Method},
+    candidate::{BYTES, Candidate, Key, Method, NO_CASE, PATHS, TRIGRAMS},
     facts::{Facts, Search, WriteKind},
     sample::Samples,
 };
@@ -73,6 +73,9 @@ fn limited(asked: BTreeMap<Candidate, usize>) -> Vec<Candidate> {
         kept.extend(of_table.into_iter().map(|(candidate, _)| candidate));
     }
     kept.sort();
+    // `t (a_b)` and `t (a, b)` would be called alike.
+    let mut names = BTreeSet::new();
+    kept.retain(|candidate| names.insert(candidate.name()));
     kept
 }
 
@@ -148,14 +151,16 @@ fn same(index: &Index, candidate: &Candidate, dialect: Dialect) -> bool {
     if index.name == candidate.name() && index.valid {
         return true;
     }
-    if candidate.method == Method::Trigram {
+    if candidate.method == Method::Gin {
         return index.method == "gin"
             && index
                 .columns
                 .iter()
                 .any(|column| column.name == candidate.keys[0].term);
     }
-    if !index.is_ordered() || index.partial.is_some() {
+    // What is not known of an index is whether it has the class.
+    let is_classed = candidate.keys.iter().any(|key| key.class.is_some());
+    if !index.is_ordered() || index.partial.is_some() || is_classed {
         return false;
     }
     let mut keys = candidate.keys.clone();
@@ -227,20 +232,47 @@ impl Searching<'_> {
                 term: expression,
                 expression: true,
                 descending: false,
+                class: None,
             };
             self.add(vec![key], None);
         }
+        self.texts();
+        for (column, is_document) in self.search.holds.clone() {
+            self.parts(&column, is_document.then_some(PATHS));
+        }
+    }
+
+    /// For texts that begin alike, and for those that hold a text.
+    fn texts(&mut self) {
+        let class = match self.workload.dialect {
+            Dialect::Postgres => BYTES,
+            _ => NO_CASE,
+        };
+        let equal = self.sorted(&self.search.equal);
+        for column in self.search.prefixes.clone() {
+            let begins = Key::with_class(&column, Some(class));
+            let first = equal.iter().filter(|name| **name != column);
+            let mut keys: Vec<Key> = first.map(|name| Key::column(name)).collect();
+            keys.push(begins.clone());
+            self.add(keys, None);
+            self.add(vec![begins], None);
+        }
         if self.workload.trigrams {
-            for column in &self.search.contains {
-                self.found.insert(Candidate {
-                    table: self.table.name.clone(),
-                    method: Method::Trigram,
-                    keys: vec![Key::column(column)],
-                    included: Vec::new(),
-                    condition: None,
-                });
+            for column in self.search.contains.clone() {
+                self.parts(&column, Some(TRIGRAMS));
             }
         }
+    }
+
+    /// The index of the parts of a column's values.
+    fn parts(&mut self, column: &str, class: Option<&'static str>) {
+        self.found.insert(Candidate {
+            table: self.table.name.clone(),
+            method: Method::Gin,
+            keys: vec![Key::with_class(column, class)],
+            included: Vec::new(),
+            condition: None,
+        });
     }
 
     /// The candidates for what is left to search once `fixed` is met by the condition.

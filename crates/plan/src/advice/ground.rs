@@ -17,6 +17,15 @@ pub(crate) struct Run {
     pub(crate) rows: f64,
 }
 
+/// Why an execution came to no end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// For the database's reason.
+    Refused(String),
+    /// It was given up: see [`Ground::give_up_after`].
+    TookTooLong,
+}
+
 /// A candidate that was really built.
 #[derive(Debug, Clone)]
 pub(crate) struct Built {
@@ -73,7 +82,7 @@ pub(crate) trait Ground {
     async fn plan(&mut self, statement: &str) -> Result<Result<String, String>, AdviceError>;
 
     /// Executes the statement and takes back what it wrote.
-    async fn run(&mut self, statement: &str) -> Result<Result<Run, String>, AdviceError>;
+    async fn run(&mut self, statement: &str) -> Result<Result<Run, Stopped>, AdviceError>;
 
     /// Executes a query for its rows.
     async fn rows(&mut self, query: &str) -> Result<Rows, AdviceError>;

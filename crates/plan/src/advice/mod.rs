@@ -21,7 +21,7 @@ mod walk;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use speedwell_sql::Dialect;
@@ -63,6 +63,9 @@ impl Asked {
     }
 }
 
+/// See [`AdviceOptions::most_time`].
+const MOST_TIME: Duration = Duration::from_secs(60);
+
 /// Where advice is sought, and within which bounds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AdviceOptions<'a> {
@@ -70,6 +73,8 @@ pub struct AdviceOptions<'a> {
     pub scratch: Option<&'a str>,
     /// Bytes that all advised indexes together may take; by default as many as they are worth.
     pub most_bytes: Option<u64>,
+    /// How long a statement may take in a trial before it is given up; by default a minute.
+    pub most_time: Option<Duration>,
 }
 
 /// Advises indexes for the workload on the database at `url`, which is only read. Indexes are
@@ -101,6 +106,7 @@ pub async fn advise(
         workload,
         read: &read,
         most_bytes: options.most_bytes,
+        most_time: options.most_time.unwrap_or(MOST_TIME),
     };
     let (mut advice, copied) = match dialect {
         Dialect::Postgres => {
@@ -154,6 +160,7 @@ struct Work<'a> {
     workload: &'a [Asked],
     read: &'a [Result<Facts, String>],
     most_bytes: Option<u64>,
+    most_time: Duration,
 }
 
 impl Work<'_> {
@@ -192,7 +199,7 @@ impl Work<'_> {
 
     /// Everything that the trials tell.
     async fn proved<G: Ground>(&self, trials: &mut Trials<G>) -> Result<Advice, AdviceError> {
-        let proved = prove::prove(trials).await?;
+        let proved = prove::prove(trials, self.most_time).await?;
         let tried = self.workload.iter().zip(self.read);
         let (names, repeated): (Vec<&str>, Vec<u64>) = tried
             .filter(|(_, facts)| facts.is_ok())

@@ -81,7 +81,7 @@ pub struct Judged {
     pub name: String,
     /// What becomes of it.
     pub verdict: Verdict,
-    /// Without the advice.
+    /// Without the advice; none if it was not executed, or given up because it took too long.
     pub before: Option<Figures>,
     /// With it.
     pub after: Option<Figures>,
@@ -228,6 +228,10 @@ fn judged<G>(
     };
     let verdict = match (before, after) {
         (Cost::Failed(reason), _) | (_, Cost::Failed(reason)) => Verdict::Cannot(reason.clone()),
+        (Cost::TookTooLong, Cost::TookTooLong) => Verdict::Cannot(format!(
+            "it takes too long, and with each of the {} indexes tried as well",
+            trials.built.len()
+        )),
         _ if !tables.is_empty() && !tables.iter().any(has_rows) => {
             Verdict::Cannot("its tables hold no rows to try it on".to_owned())
         }
@@ -242,6 +246,10 @@ fn judged<G>(
                     .to_owned(),
             )
         }
+        _ if after.pages() > before.pages() => Verdict::Cannot(
+            "it keeps up the indexes that serve the other statements, and costs more for that"
+                .to_owned(),
+        ),
         _ => Verdict::Cannot(format!(
             "none of the {} indexes tried makes it cheaper",
             trials.built.len()

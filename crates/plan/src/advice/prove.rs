@@ -31,8 +31,6 @@ const SLOWER_MILLIS: f64 = 5.0;
 const MUCH_SLOWER: u32 = 5;
 /// Each statement may take this long whatever the others take.
 const LEAST_TIME: Duration = Duration::from_secs(2);
-/// And none takes longer.
-const MOST_TIME: Duration = Duration::from_secs(60);
 /// Executions of which the quickest counts.
 const LOOKS: usize = 3;
 
@@ -49,18 +47,23 @@ pub(crate) struct Proved {
     pub(crate) choosing: Duration,
 }
 
-/// Chooses, executes everything, and refuses what makes a statement worse.
-pub(crate) async fn prove<G: Ground>(trials: &mut Trials<G>) -> Result<Proved, AdviceError> {
+/// Chooses, executes everything, and refuses what makes a statement worse. No statement takes
+/// longer than `most`.
+pub(crate) async fn prove<G: Ground>(
+    trials: &mut Trials<G>,
+    most: Duration,
+) -> Result<Proved, AdviceError> {
     let begun = Instant::now();
     let all: Vec<usize> = (0..trials.statements.len()).collect();
     let mut refused = BTreeSet::new();
     let (mut chosen, mut after);
+    trials.ground.give_up_after(most).await?;
     let before = trials.costs(&all, &Set::new(), ALL).await?;
     let millis = before.iter().filter_map(Cost::run).map(|run| run.millis);
     let slowest = Duration::from_secs_f64(millis.fold(0.0, f64::max) / 1000.0);
     trials
         .ground
-        .give_up_after((slowest * MUCH_SLOWER).clamp(LEAST_TIME, MOST_TIME))
+        .give_up_after((slowest * MUCH_SLOWER).max(LEAST_TIME).min(most))
         .await?;
     let mut round = 0;
     loop {
@@ -118,7 +121,8 @@ async fn slower<G: Ground>(
     let is_slower = |before: f64, after: f64| after > before * SLOWER + SLOWER_MILLIS;
     let millis = |cost: &Cost| cost.run().map_or(0.0, |run| run.millis);
     for statement in 0..before.len() {
-        if !is_slower(millis(&before[statement]), millis(&after[statement])) {
+        let ended = before[statement].run().is_some();
+        if !ended || !is_slower(millis(&before[statement]), millis(&after[statement])) {
             continue;
         }
         let was = trials.again(statement, &Set::new(), LOOKS).await?;

@@ -269,6 +269,7 @@ impl Samples {
                 format!("'{{{list}}}'")
             }
             Compared::Pattern => quote(&middle(&value)),
+            Compared::Prefix => quote(&beginning(&value)),
             _ => written(&value, target.kind, dialect),
         }
     }
@@ -377,11 +378,19 @@ fn middle(value: &str) -> String {
     format!("%{plain}%")
 }
 
+/// What people type of a text before they look at what is offered.
+fn beginning(value: &str) -> String {
+    let first = value.chars().take(4);
+    first.filter(|c| !['%', '_', '\\'].contains(c)).collect()
+}
+
 /// A value that rows hardly have.
 fn absent(kind: &str) -> &'static str {
     let kind = kind.to_lowercase();
     let is = |words: &[&str]| words.iter().any(|word| kind.starts_with(word));
-    if is(&["smallint"]) {
+    if kind.ends_with("[]") {
+        "{2147483629}"
+    } else if is(&["smallint"]) {
         "32761"
     } else if is(&["bool"]) {
         "true"
@@ -460,7 +469,11 @@ mod tests {
     fn values_that_are_compared_together_stand_together_in_a_row() {
         // Tenant 1 is the largest, and user 7 the busiest, but of tenant 2.
         let pairs = ["1 3", "1 4", "1 5", "1 6", "2 7", "2 7", "2 7"];
-        let row = |pair: &str| pair.split(' ').map(|value| Some(value.to_owned())).collect();
+        let row = |pair: &str| {
+            pair.split(' ')
+                .map(|value| Some(value.to_owned()))
+                .collect()
+        };
         let sample = Sample {
             columns: vec!["tenant".to_owned(), "assignee".to_owned()],
             rows: pairs.map(row).to_vec(),

@@ -20,7 +20,7 @@ use super::{
     AdvisedIndex,
     candidate::{Candidate, quoted},
     error::AdviceError,
-    ground::{Built, Effort, Ground, Rows, Run, WritePrice},
+    ground::{Built, Effort, Ground, Rows, Run, Stopped, WritePrice},
     sample::{LOOKED_AT, Sample, Samples},
 };
 use crate::{Schema, sqlite::file};
@@ -35,6 +35,8 @@ const UNIT: f64 = 100.0;
 const MOST_COUNTS: u64 = 600_000_000;
 /// Counts that take about a second.
 const COUNTS_A_SECOND: f64 = 10_000_000.0;
+/// `SQLITE_INTERRUPT`.
+const INTERRUPTED: &str = "9";
 /// Rows that are written to measure the price of writing.
 const WRITTEN_ROWS: u64 = 500;
 
@@ -363,7 +365,7 @@ impl Ground for SqliteGround {
         }
     }
 
-    async fn run(&mut self, statement: &str) -> Result<Result<Run, String>, AdviceError> {
+    async fn run(&mut self, statement: &str) -> Result<Result<Run, Stopped>, AdviceError> {
         let begun = Instant::now();
         let executed = self.executed(statement).await;
         let millis = begun.elapsed().as_secs_f64() * 1000.0;
@@ -379,7 +381,12 @@ impl Ground for SqliteGround {
                     rows,
                 }))
             }
-            Err(sqlx::Error::Database(error)) => Ok(Err(error.message().to_owned())),
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(INTERRUPTED) => {
+                Ok(Err(Stopped::TookTooLong))
+            }
+            Err(sqlx::Error::Database(error)) => {
+                Ok(Err(Stopped::Refused(error.message().to_owned())))
+            }
             Err(error) => Err(AdviceError::Scratch(error)),
         }
     }

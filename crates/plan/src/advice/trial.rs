@@ -6,7 +6,7 @@ use super::{
     candidate::Candidate,
     error::AdviceError,
     facts::{Facts, Search, WriteKind},
-    ground::{Built, Ground, Run},
+    ground::{Built, Ground, Run, Stopped},
 };
 use crate::Schema;
 
@@ -25,7 +25,12 @@ pub(crate) enum Cost {
     Measured(Run),
     /// The database's reason why it cannot be executed.
     Failed(String),
+    /// It was given up.
+    TookTooLong,
 }
+
+/// What a statement that was given up counts as: more pages than any that came to its end.
+const ENDLESS: f64 = 1e8;
 
 impl Cost {
     /// Pages, those of triggers included.
@@ -33,13 +38,14 @@ impl Cost {
         match self {
             Self::Measured(run) => run.pages + run.trigger_pages,
             Self::Failed(_) => 0.0,
+            Self::TookTooLong => ENDLESS,
         }
     }
 
     pub(crate) fn run(&self) -> Option<Run> {
         match self {
             Self::Measured(run) => Some(*run),
-            Self::Failed(_) => None,
+            Self::Failed(_) | Self::TookTooLong => None,
         }
     }
 }
@@ -241,7 +247,8 @@ impl<G: Ground> Trials<G> {
                 Some(run) => run,
                 None => match self.ground.run(text).await? {
                     Ok(run) => run,
-                    Err(reason) => return Ok(Cost::Failed(reason)),
+                    Err(Stopped::Refused(reason)) => return Ok(Cost::Failed(reason)),
+                    Err(Stopped::TookTooLong) => return Ok(Cost::TookTooLong),
                 },
             };
             if known.is_none() {

@@ -115,13 +115,16 @@ fn line(judged: &Judged, width: usize) -> String {
         Verdict::Cannot(reason) => ("cannot", Some(reason)),
     };
     let mut text = format!("{:<width$}  {word:<12}", judged.name);
-    if let (Some(before), Some(after)) = (judged.before, judged.after) {
+    if let Some(after) = judged.after {
+        // What has figures with the advice and none without was given up.
+        let given_up = || "given up".to_owned();
+        let before = judged.before;
         let _ = write!(
             text,
             "  {:>9}  {:>9}  {:>9}  {:>9}",
-            count(pages(before)),
+            before.map_or_else(given_up, |before| count(pages(before))),
             count(pages(after)),
-            digits(before.millis),
+            before.map_or_else(given_up, |before| digits(before.millis)),
             digits(after.millis)
         );
     }

@@ -128,6 +128,7 @@ fn an_expression_is_known_in_the_words_of_the_database() {
             term: term.to_owned(),
             expression: true,
             descending: false,
+            class: None,
         }],
         included: Vec::new(),
         condition: None,

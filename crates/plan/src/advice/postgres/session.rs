@@ -17,9 +17,9 @@ use crate::{
     Schema, ScratchDatabase,
     advice::{
         AdvisedIndex,
-        candidate::{Candidate, Method},
+        candidate::{Candidate, TRIGRAMS},
         error::AdviceError,
-        ground::{Built, Effort, Ground, Rows, Run, WritePrice},
+        ground::{Built, Effort, Ground, Rows, Run, Stopped, WritePrice},
         sample::{LOOKED_AT, Sample, Samples},
     },
     postgres::{connect, options},
@@ -91,10 +91,7 @@ async fn scans(url: &str) -> Result<BTreeMap<String, u64>, AdviceError> {
 /// Builds advised indexes in a database that is the caller's own.
 pub(crate) async fn build(url: &str, indexes: &[AdvisedIndex]) -> Result<(), AdviceError> {
     let mut connection = connect(&options(url)?).await?;
-    if indexes
-        .iter()
-        .any(|index| index.ddl.contains(" USING gin "))
-    {
+    if indexes.iter().any(|index| index.ddl.contains(TRIGRAMS)) {
         let made = connection
             .execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
             .await;
@@ -203,7 +200,7 @@ impl PostgresGround {
     }
 
     /// An EXPLAIN: the plan, or the server's reason.
-    async fn explain(&mut self, question: String) -> Result<Result<Value, String>, AdviceError> {
+    async fn explain(&mut self, question: String) -> Result<Result<Value, Stopped>, AdviceError> {
         // The simple protocol asks once where the other asks twice. It would take several
         // statements, but what comes here was read as one.
         let asking = sqlx::raw_sql(AssertSqlSafe(question));
@@ -211,9 +208,11 @@ impl PostgresGround {
         let answer = match answered {
             Ok(row) => Ok(row.try_get::<Value, _>(0).map_err(AdviceError::Scratch)?),
             Err(sqlx::Error::Database(error)) => {
-                let reason = reason(&*error);
                 self.simple(BACK).await?;
-                Err(reason)
+                Err(match error.code().as_deref() {
+                    Some(CANCELED) => Stopped::TookTooLong,
+                    _ => Stopped::Refused(reason(&*error)),
+                })
             }
             Err(error) => return Err(AdviceError::Scratch(error)),
         };
@@ -277,9 +276,6 @@ impl Ground for PostgresGround {
                 None => self.size(&candidate.table).await?,
             };
             tables.insert(candidate.table.clone(), table_bytes);
-            // New entries of a trigram index wait in a list that every search reads; a built one
-            // has none.
-            debug_assert!(candidate.method == Method::Btree || bytes > 0);
             built.push(Built {
                 candidate,
                 bytes,
@@ -309,10 +305,15 @@ impl Ground for PostgresGround {
     async fn plan(&mut self, statement: &str) -> Result<Result<String, String>, AdviceError> {
         let question = format!("EXPLAIN (COSTS OFF, FORMAT JSON) {statement}");
         let plan = self.explain(question).await?;
-        Ok(plan.map(|plan| plan.to_string()))
+        Ok(plan
+            .map(|plan| plan.to_string())
+            .map_err(|stopped| match stopped {
+                Stopped::Refused(reason) => reason,
+                Stopped::TookTooLong => "planning it takes too long".to_owned(),
+            }))
     }
 
-    async fn run(&mut self, statement: &str) -> Result<Result<Run, String>, AdviceError> {
+    async fn run(&mut self, statement: &str) -> Result<Result<Run, Stopped>, AdviceError> {
         let reads = statement
             .get(..6)
             .is_some_and(|word| word.eq_ignore_ascii_case("SELECT"));
@@ -323,7 +324,7 @@ impl Ground for PostgresGround {
         let question = format!("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {statement}");
         let answer = match self.explain(question).await? {
             Ok(answer) => answer,
-            Err(reason) => return Ok(Err(reason)),
+            Err(stopped) => return Ok(Err(stopped)),
         };
         let top = &answer[0];
         let triggers = top["Triggers"]
@@ -497,6 +498,9 @@ fn known<T>(price: Result<T, AdviceError>) -> Result<Option<T>, AdviceError> {
         Err(error) => Err(error),
     }
 }
+
+/// `query_canceled`, of `statement_timeout`.
+const CANCELED: &str = "57014";
 
 /// The server's words, unless they may hold a value.
 fn reason(error: &dyn sqlx::error::DatabaseError) -> String {

@@ -14,7 +14,7 @@ use self::query::Plain;
 use super::{
     error::AdviceError,
     facts::Facts,
-    ground::{Ground, Run},
+    ground::{Ground, Run, Stopped},
     outcome::Figures,
     prove::Proved,
     sample::{Pick, Samples},
@@ -251,7 +251,13 @@ fn sum(runs: &[Run]) -> Run {
 
 /// Executes a statement; what the database does not take makes the rewrite unfit.
 async fn run<G: Ground>(ground: &mut G, statement: &str) -> Result<Run, Unfit> {
-    ground.run(statement).await?.map_err(Unfit::No)
+    ground
+        .run(statement)
+        .await?
+        .map_err(|stopped| match stopped {
+            Stopped::Refused(reason) => Unfit::No(reason),
+            Stopped::TookTooLong => "it takes too long".into(),
+        })
 }
 
 async fn rows<G: Ground>(
