@@ -6,8 +6,13 @@
 
 use std::time::Duration;
 
-use speedwell_plan::{Advice, AdviceOptions, Asked, Verdict, advise, build_indexes};
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use speedwell_plan::{
+    Advice, AdviceOptions, Asked, RewriteKind, RewriteOutcome, Verdict, advise, build_indexes,
+};
+use sqlx::{
+    AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection,
+    sqlite::SqliteConnectOptions,
+};
 use throwaway::Postgres;
 
 const DOCUMENTS: &str = "
@@ -111,4 +116,109 @@ async fn a_statement_that_never_ends_is_helped_by_the_index_with_which_it_does()
         panic!("{:?}", advice.statements[1]);
     };
     assert!(reason.starts_with("it takes too long"), "{reason}");
+}
+
+#[tokio::test]
+async fn where_hypopg_is_an_index_that_no_plan_would_use_is_not_built() {
+    let server = Postgres::shared().unwrap();
+    let home = server.database().unwrap();
+    let mut writer = PgConnection::connect(&home.url()).await.unwrap();
+    for statement in ITEMS.split(';') {
+        let statement = AssertSqlSafe(statement.to_owned());
+        writer.execute(statement).await.unwrap();
+    }
+    let version: Option<String> = sqlx::query_scalar(
+        "SELECT default_version FROM pg_available_extensions WHERE name = 'hypopg'",
+    )
+    .fetch_optional(&mut writer)
+    .await
+    .unwrap();
+    assert!(
+        version.is_some(),
+        "HypoPG is not installed; install it with `apt-get install postgresql-15-hypopg` (or that of your version)"
+    );
+    // All rows come after the smallest of all places, and before the largest.
+    let useless = "SELECT * FROM items WHERE place >= 0 AND owner >= 0";
+    let workload = [
+        Asked::new("useless", useless),
+        Asked::new("place", "SELECT * FROM items WHERE place = $1"),
+    ];
+    let options = AdviceOptions::default();
+    let advice = advise(&home.url(), &workload, options).await.unwrap();
+    assert_eq!(definitions(&advice), ["items (place)"]);
+    assert_eq!(advice.tried, 1);
+}
+
+const NOTES: [&str; 2] = [
+    "CREATE TABLE notes (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, title TEXT NOT NULL, body TEXT)",
+    "INSERT INTO notes
+     WITH RECURSIVE n (g) AS (SELECT 1 UNION ALL SELECT g + 1 FROM n WHERE g < 30000)
+     SELECT g,
+            g % 50,
+            hex(g * 7919 % 10007) || ' of ' || hex(g * 104729 % 65537),
+            CASE WHEN g % 9 > 0 THEN hex(g * 31337 % 99991) || ' it says' END
+     FROM n",
+];
+
+#[tokio::test]
+async fn a_pattern_that_may_begin_anywhere_gets_a_full_text_table_in_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.db");
+    let options = SqliteConnectOptions::new().filename(&path);
+    let options = options.create_if_missing(true);
+    let mut writer = SqliteConnection::connect_with(&options).await.unwrap();
+    for statement in NOTES {
+        writer.execute(statement).await.unwrap();
+    }
+    let url = path.to_string_lossy().into_owned();
+    let workload = [Asked::new(
+        "search",
+        "SELECT n.id, n.title FROM notes AS n WHERE n.title LIKE ? OR n.body LIKE ? ORDER BY n.id",
+    )];
+    let before = std::fs::read(&path).unwrap();
+    let advice = advise(&url, &workload, AdviceOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    let [rewrite] = advice.rewrites.as_slice() else {
+        panic!("{:#?}", advice.rewrites);
+    };
+    assert_eq!(rewrite.kind, RewriteKind::FullText);
+    assert_eq!(rewrite.outcome, RewriteOutcome::Proved, "{rewrite:#?}");
+    assert_eq!(
+        rewrite.sql,
+        "SELECT n.id, n.title FROM notes AS n \
+         WHERE id IN (SELECT rowid FROM notes_body_title_fts WHERE title LIKE $1) \
+         OR id IN (SELECT rowid FROM notes_body_title_fts WHERE body LIKE $2) ORDER BY n.id"
+    );
+
+    // What it says is to be executed works, and follows what is written afterwards.
+    for statement in &rewrite.prepare {
+        let statement = AssertSqlSafe(statement.clone());
+        writer.execute(statement).await.unwrap();
+    }
+    for statement in [
+        "INSERT INTO notes VALUES (30001, 1, 'a needle', NULL)",
+        "UPDATE notes SET body = 'the needle too' WHERE id = 7",
+        "UPDATE notes SET title = 'needles' WHERE id = 8",
+        "DELETE FROM notes WHERE id = 8",
+    ] {
+        writer.execute(statement).await.unwrap();
+    }
+    let found: Vec<i64> = sqlx::query_as::<_, (i64, String)>(AssertSqlSafe(rewrite.sql.clone()))
+        .bind("%needle%")
+        .bind("%needle%")
+        .fetch_all(&mut writer)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|(id, _)| id)
+        .collect();
+    assert_eq!(found, [7, 30001]);
+
+    // Once the table is there, nothing is to be prepared any more.
+    let again = advise(&url, &workload, AdviceOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(again.rewrites[0].prepare, Vec::<String>::new());
 }

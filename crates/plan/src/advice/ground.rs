@@ -68,6 +68,16 @@ pub(crate) type Rows = Result<Vec<Vec<Option<String>>>, String>;
 /// A copy of a database in which indexes are built and statements executed. Nothing that is done
 /// between `enter` and `leave` remains.
 pub(crate) trait Ground {
+    /// Those that the planner would use for one of the texts, where it can be asked without building
+    /// them; all of them elsewhere. The texts come with the tables that they read or write.
+    async fn promising(
+        &mut self,
+        candidates: Vec<Candidate>,
+        _texts: &[(BTreeSet<&str>, &[String])],
+    ) -> Result<Vec<Candidate>, AdviceError> {
+        Ok(candidates)
+    }
+
     /// Builds what can be built; what cannot is left out.
     async fn build(&mut self, candidates: Vec<Candidate>) -> Result<Vec<Built>, AdviceError>;
 
@@ -83,6 +93,9 @@ pub(crate) trait Ground {
 
     /// Executes the statement and takes back what it wrote.
     async fn run(&mut self, statement: &str) -> Result<Result<Run, Stopped>, AdviceError>;
+
+    /// Executes statements whose effects stay until `leave`. The error is the database's reason.
+    async fn prepare(&mut self, statements: &[String]) -> Result<Result<(), String>, AdviceError>;
 
     /// Executes a query for its rows.
     async fn rows(&mut self, query: &str) -> Result<Rows, AdviceError>;

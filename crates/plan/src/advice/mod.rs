@@ -20,19 +20,20 @@ mod trial;
 mod walk;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     time::{Duration, Instant},
 };
 
 use speedwell_sql::Dialect;
 
 use self::{
+    candidate::Candidate,
     facts::{Facts, facts},
     generate::{Workload, candidates},
-    ground::Ground,
+    ground::{Built, Ground},
     rewrite::Field,
     sample::Samples,
-    trial::{Trials, Tried},
+    trial::{Fired, Trials, Tried},
 };
 use crate::{Database, Schema};
 
@@ -174,11 +175,6 @@ impl Work<'_> {
             facts: self.read.iter().flatten().collect(),
             trigrams: self.trigrams,
         });
-        let built = match ground.build(asked).await {
-            Ok(built) => built,
-            Err(error) => return (Err(error), ground),
-        };
-        let building = begun.elapsed();
         let statements: Vec<Tried> = self
             .read
             .iter()
@@ -188,13 +184,45 @@ impl Work<'_> {
                 facts: facts.clone(),
             })
             .collect();
-        let mut trials = Trials::new(ground, statements, built, self.schema, fired(self.schema));
+        let fired = fired(self.schema);
+        let built = match self.built(&mut ground, asked, &statements, &fired).await {
+            Ok(built) => built,
+            Err(error) => return (Err(error), ground),
+        };
+        let building = begun.elapsed();
+        let mut trials = Trials::new(ground, statements, built, self.schema, fired);
         trials.most_bytes = self.most_bytes;
         let result = self.proved(&mut trials).await.map(|mut advice| {
             advice.times.build = building;
             advice
         });
         (result, trials.ground)
+    }
+
+    /// Builds the candidates that can come to anything.
+    async fn built<G: Ground>(
+        &self,
+        ground: &mut G,
+        asked: Vec<Candidate>,
+        statements: &[Tried],
+        fired: &Fired,
+    ) -> Result<Vec<Built>, AdviceError> {
+        // What triggers of foreign keys search is in no plan.
+        let is_fired = |candidate: &Candidate| {
+            let mut facts = statements.iter().map(|statement| &statement.facts);
+            facts.any(|facts| trial::is_fired(facts, candidate, fired, self.schema))
+        };
+        let (mut kept, others): (Vec<_>, Vec<_>) = asked.into_iter().partition(is_fired);
+        let texts: Vec<(BTreeSet<&str>, &[String])> = statements
+            .iter()
+            .map(|statement| {
+                let first = statement.texts.len().min(choice::VALUES);
+                (statement.facts.tables(), &statement.texts[..first])
+            })
+            .collect();
+        kept.extend(ground.promising(others, &texts).await?);
+        kept.sort();
+        ground.build(kept).await
     }
 
     /// Everything that the trials tell.
@@ -263,8 +291,8 @@ fn wanted(workload: &[Asked], dialect: Dialect, schema: &Schema) -> BTreeSet<Str
 }
 
 /// For each table those that refer to it, directly or through others: what a DELETE looks at.
-fn fired(schema: &Schema) -> BTreeMap<String, BTreeSet<String>> {
-    let mut fired: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+fn fired(schema: &Schema) -> Fired {
+    let mut fired = Fired::new();
     for child in schema.tables.values() {
         for key in &child.foreign_keys {
             if let Some(parent) = schema.table(&key.table) {

@@ -242,7 +242,7 @@ fn judged<G>(
         _ if after.pages() <= CHEAP_PAGES => Verdict::AlreadyGood,
         _ if dialect != Dialect::Postgres && looks_inside(&trials.statements[place].facts) => {
             Verdict::Cannot(
-                "a pattern that may begin anywhere needs a full-text table (FTS5), which is not tried"
+                "a pattern that may begin anywhere needs a full-text table: see its rewrite, if it has one"
                     .to_owned(),
             )
         }

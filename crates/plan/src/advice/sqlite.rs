@@ -391,6 +391,22 @@ impl Ground for SqliteGround {
         }
     }
 
+    async fn prepare(&mut self, statements: &[String]) -> Result<Result<(), String>, AdviceError> {
+        self.must("RELEASE trial").await?;
+        for statement in statements {
+            match self.simple(statement.clone()).await {
+                Ok(_) => {}
+                Err(sqlx::Error::Database(error)) => {
+                    self.must("SAVEPOINT trial").await?;
+                    return Ok(Err(error.message().to_owned()));
+                }
+                Err(error) => return Err(AdviceError::Scratch(error)),
+            }
+        }
+        self.must("SAVEPOINT trial").await?;
+        Ok(Ok(()))
+    }
+
     async fn rows(&mut self, query: &str) -> Result<Rows, AdviceError> {
         self.counts.store(0, Ordering::Relaxed);
         let asked = sqlx::query(AssertSqlSafe(query.to_owned())).persistent(false);

@@ -13,6 +13,9 @@ use crate::Schema;
 /// A set of indexes, by their place among those built.
 pub(crate) type Set = BTreeSet<usize>;
 
+/// For each table those whose rows refer to it, directly or through others.
+pub(crate) type Fired = BTreeMap<String, BTreeSet<String>>;
+
 /// A statement with the values that it is tried with.
 pub(crate) struct Tried {
     pub(crate) facts: Facts,
@@ -67,7 +70,7 @@ pub(crate) struct Trials<G> {
     pub(crate) alike: Vec<Alike>,
     /// Tables whose writing sets triggers off, foreign keys among them: their statements depend
     /// on indexes of other tables too.
-    pub(crate) fired: BTreeMap<String, BTreeSet<String>>,
+    pub(crate) fired: Fired,
     /// Bytes that all chosen indexes together may take.
     pub(crate) most_bytes: Option<u64>,
     /// Indexes of the database that are away.
@@ -86,7 +89,7 @@ impl<G: Ground> Trials<G> {
         statements: Vec<Tried>,
         built: Vec<Built>,
         schema: &Schema,
-        fired: BTreeMap<String, BTreeSet<String>>,
+        fired: Fired,
     ) -> Self {
         let felt = statements.iter().map(|statement| {
             let facts = &statement.facts;
@@ -273,12 +276,7 @@ impl<G: Ground> Trials<G> {
 
 /// Whether the statement keeps the index up, may use it itself, or sets off triggers of foreign
 /// keys that may.
-fn is_felt(
-    facts: &Facts,
-    index: &Candidate,
-    fired: &BTreeMap<String, BTreeSet<String>>,
-    schema: &Schema,
-) -> bool {
+fn is_felt(facts: &Facts, index: &Candidate, fired: &Fired, schema: &Schema) -> bool {
     let keeps_up = facts.write.iter().any(|write| write.table == index.table);
     keeps_up
         || facts.searches.iter().any(|search| is_usable(search, index))
@@ -286,12 +284,7 @@ fn is_felt(
 }
 
 /// Whether rows that refer to those that go are looked for by what the index begins with.
-fn is_fired(
-    facts: &Facts,
-    index: &Candidate,
-    fired: &BTreeMap<String, BTreeSet<String>>,
-    schema: &Schema,
-) -> bool {
+pub(crate) fn is_fired(facts: &Facts, index: &Candidate, fired: &Fired, schema: &Schema) -> bool {
     let Some(write) = &facts.write else {
         return false;
     };

@@ -117,6 +117,7 @@ fn rewrite(statement: &str) -> Rewrite {
         statement: statement.to_owned(),
         kind: RewriteKind::Keyset,
         sql: String::new(),
+        prepare: Vec::new(),
         outcome: RewriteOutcome::Cannot("its outputs look across rows".to_owned()),
         tried_on: String::new(),
         before: None,

@@ -179,7 +179,10 @@ fn rewritten(rewrite: &Rewrite, unit: &str) -> String {
         RewriteKind::Batch => "one statement for all values",
         RewriteKind::Keyset => "a page that begins behind the last row of the one before",
         RewriteKind::NoCount => "with a limit one higher, and no count beside it",
+        RewriteKind::FullText => "a search in a full-text table",
     };
+    let prepare = rewrite.prepare.iter();
+    let prepare: String = prepare.map(|each| format!("  {each};\n")).collect();
     let name = &rewrite.statement;
     let figures = match (rewrite.before, rewrite.after) {
         (Some(before), Some(after)) => format!(
@@ -194,7 +197,7 @@ fn rewritten(rewrite: &Rewrite, unit: &str) -> String {
     };
     match &rewrite.outcome {
         RewriteOutcome::Proved => format!(
-            "\nRewrite {name}: {what}\n  {}\n  buys   the same rows: {figures}\n",
+            "\nRewrite {name}: {what}\n{prepare}  {}\n  buys   the same rows: {figures}\n",
             rewrite.sql
         ),
         RewriteOutcome::NotCheaper => {

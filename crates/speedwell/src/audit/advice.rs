@@ -114,6 +114,7 @@ pub(super) fn report(all: &[(u64, Advice)], text: impl Fn(&str) -> String) -> Op
                 fingerprint: rewrite.statement.clone(),
                 kind: rewrite.kind,
                 sql: text(&rewrite.sql),
+                prepare: rewrite.prepare.clone(),
                 outcome: rewrite.outcome.clone(),
                 tried_on: rewrite.tried_on.clone(),
                 statements: rewrite.statements,
@@ -216,10 +217,16 @@ pub(super) fn into_findings(findings: &mut [FindingReport], advice: &AdviceRepor
             FindingKind::NPlusOne => rewritten(advice, &fingerprint, RewriteKind::Batch),
             FindingKind::DeepOffset => rewritten(advice, &fingerprint, RewriteKind::Keyset),
             FindingKind::CountPerPage => rewritten(advice, &fingerprint, RewriteKind::NoCount),
+            FindingKind::LeadingWildcard => {
+                let mut lines = rewritten(advice, &fingerprint, RewriteKind::FullText);
+                if lines.is_empty() {
+                    lines = indexed(advice, &fingerprint);
+                }
+                lines
+            }
             FindingKind::FullScan
             | FindingKind::UnboundedSort
             | FindingKind::AutomaticIndex
-            | FindingKind::LeadingWildcard
             | FindingKind::Slow => indexed(advice, &fingerprint),
             _ => continue,
         };

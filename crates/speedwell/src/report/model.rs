@@ -108,6 +108,9 @@ pub(crate) struct RewriteAdvice {
     pub(crate) fingerprint: String,
     pub(crate) kind: RewriteKind,
     pub(crate) sql: String,
+    /// What must be executed once before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) prepare: Vec<String>,
     pub(crate) outcome: RewriteOutcome,
     pub(crate) tried_on: String,
     /// Statements of the old way.

@@ -247,6 +247,7 @@ fn advice() -> AdviceReport {
             fingerprint: "b2".to_owned(),
             kind: RewriteKind::Batch,
             sql: "SELECT id, name FROM authors WHERE id IN (SELECT value FROM json_each($1))".to_owned(),
+            prepare: Vec::new(),
             outcome: RewriteOutcome::Proved,
             tried_on: "20 values".to_owned(),
             statements: 20,

@@ -17,7 +17,7 @@ use crate::{
     Schema, ScratchDatabase,
     advice::{
         AdvisedIndex,
-        candidate::{Candidate, TRIGRAMS},
+        candidate::{Candidate, Method, TRIGRAMS},
         error::AdviceError,
         ground::{Built, Effort, Ground, Rows, Run, Stopped, WritePrice},
         sample::{LOOKED_AT, Sample, Samples},
@@ -221,6 +221,28 @@ impl PostgresGround {
 }
 
 impl Ground for PostgresGround {
+    async fn promising(
+        &mut self,
+        candidates: Vec<Candidate>,
+        texts: &[(BTreeSet<&str>, &[String])],
+    ) -> Result<Vec<Candidate>, AdviceError> {
+        if self.connection.execute(HYPOTHETICAL).await.is_err() {
+            return Ok(candidates);
+        }
+        self.simple("BEGIN").await?;
+        self.simple("SAVEPOINT trial").await?;
+        let mut kept = self.planned(&candidates, texts).await?;
+        for candidate in candidates {
+            // One that is not the best of all may be the best beside what is chosen.
+            let alone = std::slice::from_ref(&candidate);
+            if !kept.contains(&candidate) && !self.planned(alone, texts).await?.is_empty() {
+                kept.insert(candidate);
+            }
+        }
+        self.leave().await?;
+        Ok(kept.into_iter().collect())
+    }
+
     async fn build(&mut self, candidates: Vec<Candidate>) -> Result<Vec<Built>, AdviceError> {
         let statements: Vec<String> = candidates
             .iter()
@@ -351,6 +373,23 @@ impl Ground for PostgresGround {
         }))
     }
 
+    async fn prepare(&mut self, statements: &[String]) -> Result<Result<(), String>, AdviceError> {
+        for statement in statements {
+            let statement = AssertSqlSafe(statement.clone());
+            match self.connection.execute(statement).await {
+                Ok(_) => {}
+                Err(sqlx::Error::Database(error)) => {
+                    let reason = reason(&*error);
+                    self.simple(BACK).await?;
+                    return Ok(Err(reason));
+                }
+                Err(error) => return Err(AdviceError::Scratch(error)),
+            }
+        }
+        self.simple("SAVEPOINT trial").await?;
+        Ok(Ok(()))
+    }
+
     async fn rows(&mut self, query: &str) -> Result<Rows, AdviceError> {
         // The simple protocol answers in texts.
         let asking = sqlx::raw_sql(AssertSqlSafe(query.to_owned()));
@@ -408,6 +447,60 @@ impl Ground for PostgresGround {
 }
 
 impl PostgresGround {
+    /// Those of the indexes that plans use, were they there; where that cannot be asked they may.
+    async fn planned(
+        &mut self,
+        candidates: &[Candidate],
+        texts: &[(BTreeSet<&str>, &[String])],
+    ) -> Result<BTreeSet<Candidate>, AdviceError> {
+        let mut planned = BTreeSet::new();
+        let mut names: Vec<(String, &Candidate)> = Vec::new();
+        for candidate in candidates {
+            match self.imagined(candidate).await? {
+                Some(name) => names.push((name, candidate)),
+                None => {
+                    planned.insert(candidate.clone());
+                }
+            }
+        }
+        let tables: BTreeSet<&str> = names
+            .iter()
+            .map(|(_, index)| index.table.as_str())
+            .collect();
+        let concerned = texts.iter().filter(|(own, _)| !own.is_disjoint(&tables));
+        for text in concerned.flat_map(|(_, texts)| *texts) {
+            if names.len() == 1 && !planned.is_empty() {
+                break;
+            }
+            let plan = self.plan(text).await?.unwrap_or_default();
+            let used = names.iter().filter(|(name, _)| plan.contains(name));
+            planned.extend(used.map(|(_, index)| (*index).clone()));
+        }
+        self.simple(FORGET).await?;
+        Ok(planned)
+    }
+
+    /// Lets the planner believe that the index is there: the name that plans call it by.
+    async fn imagined(&mut self, candidate: &Candidate) -> Result<Option<String>, AdviceError> {
+        // How selective an expression is, is known only once it was looked at in a built index.
+        let is_estimated = candidate.keys.iter().all(|key| !key.expression);
+        if candidate.method != Method::Btree || !is_estimated {
+            return Ok(None);
+        }
+        let imagined = sqlx::query_scalar::<_, String>(IMAGINE)
+            .bind(candidate.ddl(speedwell_sql::Dialect::Postgres))
+            .fetch_one(&mut self.connection)
+            .await;
+        match imagined {
+            Ok(name) => Ok(Some(name)),
+            Err(sqlx::Error::Database(_)) => {
+                self.simple(BACK).await?;
+                Ok(None)
+            }
+            Err(error) => Err(AdviceError::Scratch(error)),
+        }
+    }
+
     async fn drop_indexes(&mut self, hidden: &[String]) -> Result<(), AdviceError> {
         if hidden.is_empty() {
             return self.simple(BEGUN).await;
@@ -523,6 +616,14 @@ const SESSION: &str = "
     SET jit = off;
     SET statement_timeout = '60s';
     SET lock_timeout = '10s'";
+
+/// HypoPG, where the server has it.
+const HYPOTHETICAL: &str = "CREATE EXTENSION IF NOT EXISTS hypopg";
+
+/// It answers with the name that plans call the index by.
+const IMAGINE: &str = "SELECT indexname FROM hypopg_create_index($1)";
+
+const FORGET: &str = "SELECT hypopg_reset()";
 
 const SUPERUSER: &str = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user";
 

@@ -39,6 +39,7 @@ pub(super) fn draft(
         statement,
         kind: RewriteKind::Batch,
         sql: text(query, &varying, field.dialect)?,
+        prepare: Vec::new(),
     })
 }
 

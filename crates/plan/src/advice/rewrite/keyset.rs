@@ -51,6 +51,7 @@ pub(super) fn draft(
             statement,
             kind: RewriteKind::Keyset,
             sql: behind.query.to_string(),
+            prepare: Vec::new(),
         },
         keys,
     ))

@@ -1,6 +1,7 @@
 //! Rewrites of statements, tried like indexes: the rows compared, the pages counted.
 
 mod batch;
+mod full_text;
 mod keyset;
 mod no_count;
 mod query;
@@ -37,6 +38,8 @@ pub struct Rewrite {
     pub kind: RewriteKind,
     /// The new statement.
     pub sql: String,
+    /// What must be executed once before it can be used, in this order.
+    pub prepare: Vec<String>,
     /// What came of the trial.
     pub outcome: RewriteOutcome,
     /// What it was tried on, in words.
@@ -59,6 +62,8 @@ pub enum RewriteKind {
     Keyset,
     /// The page with a limit one higher, in place of a count of all rows.
     NoCount,
+    /// A search in a full-text table, in place of a pattern that may begin anywhere (SQLite).
+    FullText,
 }
 
 /// What came of the trial of a rewrite.
@@ -79,6 +84,8 @@ pub(super) struct Draft {
     pub(super) kind: RewriteKind,
     /// The new statement, with placeholders.
     pub(super) sql: String,
+    /// What must be there for it.
+    pub(super) prepare: Vec<String>,
 }
 
 impl Draft {
@@ -88,6 +95,7 @@ impl Draft {
             statement,
             kind,
             sql: String::new(),
+            prepare: Vec::new(),
         }
     }
 }
@@ -151,6 +159,31 @@ pub(crate) async fn rewrites<G: Ground>(
         }
     }
     trials.ground.leave().await?;
+    found.extend(full_text(trials, &hidden, &plain, field, names).await?);
+    Ok(found)
+}
+
+/// Those that need a table of their own, which is made on the copy and is gone after the trial.
+async fn full_text<G: Ground>(
+    trials: &mut Trials<G>,
+    hidden: &[String],
+    plain: &[Option<Plain>],
+    field: &Field<'_>,
+    names: &[&str],
+) -> Result<Vec<Rewrite>, AdviceError> {
+    let mut found = Vec::new();
+    for (place, query) in plain.iter().enumerate() {
+        let facts = trials.statements[place].facts.clone();
+        let Some(query) = query else { continue };
+        let Some(draft) = full_text::draft(place, query, &facts, field) else {
+            continue;
+        };
+        trials.ground.enter(hidden, false).await?;
+        let ground = &mut trials.ground;
+        let result = full_text::measure(&draft, query, &facts, field, ground).await;
+        trials.ground.leave().await?;
+        found.push(rewrite(draft, result, names)?);
+    }
     Ok(found)
 }
 
@@ -218,6 +251,7 @@ fn rewrite(
             .to_owned(),
         kind: draft.kind,
         sql: draft.sql,
+        prepare: draft.prepare,
         outcome,
         before: measured.as_ref().map(|each| figures(each.before)),
         after: measured.as_ref().map(|each| figures(each.after)),

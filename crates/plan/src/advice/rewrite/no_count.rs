@@ -39,6 +39,7 @@ pub(super) fn draft(
             statement,
             kind: RewriteKind::NoCount,
             sql: text,
+            prepare: Vec::new(),
         },
     ))
 }

@@ -73,7 +73,7 @@ fn one_index(index: &IndexAdvice, advice: &AdviceReport, report: &Report) -> Mar
 fn one_rewrite(rewrite: &RewriteAdvice, advice: &AdviceReport, report: &Report) -> Markup {
     html! {
         div.card {
-            pre { (rewrite.sql) ";" }
+            pre { @for statement in &rewrite.prepare { (statement) ";\n" } (rewrite.sql) ";" }
             @if rewrite.kind == RewriteKind::NoCount { p { "With a limit one higher, and no count beside it." } }
             dl.finding {
                 dt { "instead of" } dd {

@@ -78,6 +78,9 @@ impl Page {
             RewriteKind::NoCount => "  -- with a limit one higher, and no count beside it",
             _ => "",
         };
+        for statement in &rewrite.prepare {
+            self.line(&format!("  {};", one_line(statement)));
+        }
         self.line(&format!("  {};{longer}", one_line(&rewrite.sql)));
         let figures = rewrite
             .tried
