@@ -16,7 +16,7 @@ mod suggest;
 
 pub use advice::{
     Advice, AdviceError, AdviceOptions, AdvisedIndex, Asked, Bought, Figures, Judged, Needless,
-    NeedlessIndex, Rewrite, RewriteKind, RewriteOutcome, RowPrice, Times, Verdict, advise,
+    NeedlessIndex, Refused, Rewrite, RewriteKind, RewriteOutcome, RowPrice, Times, Verdict, advise,
     build_indexes,
 };
 pub use database::{Activity, Database};

@@ -110,6 +110,12 @@ impl Rewriting<'_, '_> {
                     return self.in_table(index);
                 }
             }
+            Some(TokenKind::Word) if tokens.word(index, "FOR") => {
+                if let Some((lock, next)) = lock(tokens, index) {
+                    self.text.push_str(lock);
+                    return next;
+                }
+            }
             _ => {}
         }
         self.text.push_str(tokens.text(index));
@@ -149,6 +155,21 @@ impl Rewriting<'_, '_> {
         }
         self.text.push(')');
         end
+    }
+}
+
+/// PostgreSQL's weaker row locks, as those that the parser knows.
+fn lock(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, usize)> {
+    let words = |words: &[&str]| {
+        let mut words = words.iter().enumerate();
+        words.all(|(by, word)| tokens.word(index + 1 + by, word))
+    };
+    if words(&["NO", "KEY", "UPDATE"]) {
+        Some(("FOR UPDATE", index + 4))
+    } else if words(&["KEY", "SHARE"]) {
+        Some(("FOR SHARE", index + 3))
+    } else {
+        None
     }
 }
 

@@ -163,6 +163,14 @@ mod tests {
         structure(sql, dialect, &columns).unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
+    #[test]
+    fn every_row_lock_of_postgresql_is_read() {
+        for lock in ["UPDATE", "NO KEY UPDATE", "SHARE", "KEY SHARE"] {
+            let sql = format!("SELECT id FROM users WHERE email = $1 FOR {lock} SKIP LOCKED");
+            assert_eq!(read(&sql, Dialect::Postgres).predicates.len(), 1, "{lock}");
+        }
+    }
+
     /// Predicates as `table.column Comparison operand`.
     fn predicates(sql: &str, dialect: Dialect) -> Vec<String> {
         let write = |predicate: Predicate| {

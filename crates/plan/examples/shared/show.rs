@@ -29,7 +29,7 @@ pub(crate) fn indexes(advice: &Advice) {
         );
     }
     for refused in &advice.refused {
-        println!("    refused: {refused}");
+        println!("    refused: {} for {}", refused.index, refused.statement);
     }
     for needless in &advice.needless {
         println!("    needless: {}", needless.index);

@@ -149,10 +149,31 @@ pub(crate) fn facts(sql: &str, dialect: Dialect, schema: &Schema) -> Result<Fact
     Ok(facts)
 }
 
+/// Row locks in words that the parser knows: `FOR NO KEY UPDATE` and `FOR KEY SHARE` lock less than
+/// `FOR UPDATE` and `FOR SHARE`, which changes nothing about indexes.
+fn with_known_locks(text: &str) -> String {
+    let tokens: Vec<_> = speedwell_sql::tokens(text, Dialect::Postgres).collect();
+    let mut known = String::with_capacity(text.len());
+    let mut copied = 0;
+    for (at, token) in tokens.iter().enumerate() {
+        let next = |by: usize, word: &str| tokens.get(at + by).is_some_and(|t| t.is_word(word));
+        let end = match token.is_word("for") {
+            true if next(1, "no") && next(2, "key") && next(3, "update") => at + 3,
+            true if next(1, "key") && next(2, "share") => at + 2,
+            _ => continue,
+        };
+        known.push_str(&text[copied..token.start + token.text.len()]);
+        known.push(' ');
+        copied = tokens[end].start;
+    }
+    known.push_str(&text[copied..]);
+    known
+}
+
 /// The one statement of a text.
 pub(crate) fn parse(text: &str, dialect: Dialect) -> Result<Statement, AdviceError> {
     let parsed = match dialect {
-        Dialect::Postgres => Parser::parse_sql(&PostgreSqlDialect {}, text),
+        Dialect::Postgres => Parser::parse_sql(&PostgreSqlDialect {}, &with_known_locks(text)),
         _ => Parser::parse_sql(&SQLiteDialect {}, text),
     };
     // What the parser says may hold a value.

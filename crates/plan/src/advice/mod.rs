@@ -39,7 +39,9 @@ use crate::{Database, Schema};
 
 pub use error::AdviceError;
 pub use hygiene::{Needless, NeedlessIndex};
-pub use outcome::{Advice, AdvisedIndex, Bought, Figures, Judged, RowPrice, Times, Verdict};
+pub use outcome::{
+    Advice, AdvisedIndex, Bought, Figures, Judged, Refused, RowPrice, Times, Verdict,
+};
 pub use rewrite::{Rewrite, RewriteKind, RewriteOutcome};
 
 /// A statement of a workload.

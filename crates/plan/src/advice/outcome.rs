@@ -43,11 +43,24 @@ pub struct Advice {
     /// Indexes that were built and tried.
     pub tried: usize,
     /// Indexes that were refused because a statement got worse with them.
-    pub refused: Vec<String>,
+    pub refused: Vec<Refused>,
     /// Statements that were executed.
     pub executed: u64,
     /// How long it took.
     pub times: Times,
+}
+
+/// An index with which a statement got worse.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Refused {
+    /// `table (columns) ...`
+    pub index: String,
+    /// The name of the statement.
+    pub statement: String,
+    /// What it costs without advice.
+    pub without: Option<Figures>,
+    /// With the index, among others; none if it was given up.
+    pub with: Option<Figures>,
 }
 
 /// How long each part took.
@@ -64,7 +77,7 @@ pub struct Times {
 }
 
 /// What one execution costs on average over the values tried.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// Pages looked at; on SQLite hundreds of machine instructions.
     pub pages: f64,
@@ -204,7 +217,16 @@ pub(crate) fn advice<G>(
         refused: proved
             .refused
             .iter()
-            .map(|index| trials.built[*index].candidate.body(dialect))
+            .map(|(index, (statement, without, with))| Refused {
+                index: trials.built[*index].candidate.body(dialect),
+                statement: names
+                    .get(*statement)
+                    .copied()
+                    .unwrap_or_default()
+                    .to_owned(),
+                without: without.run().map(Figures::from),
+                with: with.run().map(Figures::from),
+            })
             .collect(),
         executed: trials.executed,
         times: Times::default(),
@@ -260,7 +282,7 @@ fn judged<G>(
         verdict,
         before: before.run().map(Figures::from),
         after: after.run().map(Figures::from),
-        values: trials.statements[place].texts.len(),
+        values: trials.values(place),
     }
 }
 

@@ -13,7 +13,8 @@ use super::{
     trial::{Cost, Set, Trials},
 };
 
-/// Times that an index is refused and the choice made again.
+/// Times that an index is refused and the choice made again. After that what is guilty is only
+/// taken out: the search may be drawn to one variant of it after the other.
 const MOST_ROUNDS: usize = 8;
 /// All the values that a statement has.
 const ALL: usize = usize::MAX;
@@ -42,8 +43,8 @@ pub(crate) struct Proved {
     pub(crate) after: Vec<Cost>,
     /// Of each chosen index the statements that are dearer without it alone, and their cost then.
     pub(crate) without: BTreeMap<usize, BTreeMap<usize, Cost>>,
-    /// Indexes that were refused because a statement got worse.
-    pub(crate) refused: BTreeSet<usize>,
+    /// Indexes that were refused, and the statement that got worse, without the advice and with it.
+    pub(crate) refused: BTreeMap<usize, (usize, Cost, Cost)>,
     pub(crate) choosing: Duration,
 }
 
@@ -55,43 +56,42 @@ pub(crate) async fn prove<G: Ground>(
 ) -> Result<Proved, AdviceError> {
     let begun = Instant::now();
     let all: Vec<usize> = (0..trials.statements.len()).collect();
-    let mut refused = BTreeSet::new();
-    let (mut chosen, mut after);
-    trials.ground.give_up_after(most).await?;
+    let mut refused = BTreeMap::new();
+    trials.give_up_after(most).await?;
     let before = trials.costs(&all, &Set::new(), ALL).await?;
     let millis = before.iter().filter_map(Cost::run).map(|run| run.millis);
     let slowest = Duration::from_secs_f64(millis.fold(0.0, f64::max) / 1000.0);
     trials
-        .ground
         .give_up_after((slowest * MUCH_SLOWER).max(LEAST_TIME).min(most))
         .await?;
-    let mut round = 0;
+    trials.know(&before);
+    let mut chosen = quickly(trials, &BTreeSet::new()).await?;
+    let mut after = trials.costs(&all, &chosen, ALL).await?;
     loop {
-        chosen = choose(trials, &refused).await?;
-        after = trials.costs(&all, &chosen, ALL).await?;
         let worse = match worse(trials, &before, &after) {
             Some(statement) => Some(statement),
             None => slower(trials, &before, &after, &chosen).await?,
         };
         let Some(worse) = worse else { break };
-        round += 1;
-        match guilty(trials, worse, &chosen).await? {
-            Some(index) if round < MOST_ROUNDS => {
-                refused.insert(index);
-            }
-            // Nobody alone is guilty: without advice nothing gets worse.
-            _ => {
-                chosen = Set::new();
-                after = before.clone();
-                break;
-            }
+        let Some(index) = guilty(trials, worse, &chosen).await? else {
+            break;
+        };
+        let figures = (worse, before[worse].clone(), after[worse].clone());
+        refused.insert(index, figures);
+        if refused.len() < MOST_ROUNDS {
+            chosen = quickly(trials, &refused.keys().copied().collect()).await?;
+        } else {
+            chosen.remove(&index);
         }
+        after = trials.costs(&all, &chosen, ALL).await?;
     }
     let choosing = begun.elapsed();
     let mut without = BTreeMap::new();
+    trials.impatient = true;
     for index in &chosen {
         without.insert(*index, dearer(trials, *index, &chosen, &after).await?);
     }
+    trials.impatient = false;
     Ok(Proved {
         chosen,
         before,
@@ -100,6 +100,17 @@ pub(crate) async fn prove<G: Ground>(
         refused,
         choosing,
     })
+}
+
+/// A choice for which nothing slow is waited for; what is proved is.
+async fn quickly<G: Ground>(
+    trials: &mut Trials<G>,
+    banned: &BTreeSet<usize>,
+) -> Result<Set, AdviceError> {
+    trials.impatient = true;
+    let chosen = choose(trials, banned).await;
+    trials.impatient = false;
+    chosen
 }
 
 /// The first statement that got worse by its pages. What a write does for the indexes themselves

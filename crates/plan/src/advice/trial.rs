@@ -1,6 +1,9 @@
 //! Statements executed under sets of indexes, each execution only once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::{Duration, Instant},
+};
 
 use super::{
     candidate::Candidate,
@@ -61,6 +64,29 @@ pub(crate) struct Alike {
     pub(crate) built: Set,
 }
 
+/// A statement that has taken so long without advice is tried with no further values.
+const LONG: Duration = Duration::from_secs(8);
+/// One that takes so long without advice is not waited for to its end while choosing.
+const SLOW_MILLIS: f64 = 4000.0;
+/// Only indexes with which it takes this share are of interest then.
+const OF_INTEREST: f64 = 0.1;
+/// And once one is known that does better, those with which it does not take much longer.
+const MUCH_LONGER: u32 = 10;
+/// See [`MUCH_LONGER`]: a second is never long.
+const SHORT: Duration = Duration::from_secs(1);
+
+/// A statement that takes long without advice.
+#[derive(Debug, Clone, Copy)]
+struct Slow {
+    limit: Duration,
+    /// What it costs without advice, which is what it counts as when it is given up.
+    run: Run,
+}
+
+/// A statement, how many values it was tried with, the indexes there that it can feel, those of the
+/// database that were away, and whether the trial was impatient.
+type Asked = (usize, usize, Vec<usize>, BTreeSet<String>, bool);
+
 /// What is known of the trials so far.
 pub(crate) struct Trials<G> {
     pub(crate) ground: G,
@@ -75,12 +101,28 @@ pub(crate) struct Trials<G> {
     pub(crate) most_bytes: Option<u64>,
     /// Indexes of the database that are away.
     pub(crate) besides: BTreeSet<String>,
-    costs: HashMap<(usize, usize, Vec<usize>, BTreeSet<String>), Cost>,
+    /// Whether statements that take long without advice are given up once it is plain that they
+    /// still do.
+    pub(crate) impatient: bool,
+    slow: Vec<Option<Slow>>,
+    /// See [`Ground::give_up_after`].
+    limit: Duration,
+    /// Values that each statement is tried with at most; known once it was tried without advice.
+    values: Vec<Option<usize>>,
+    costs: HashMap<Asked, Cost>,
     runs: HashMap<(usize, usize, String), Run>,
     /// Executions, for the report.
     pub(crate) executed: u64,
     /// For each statement the indexes that can change what it costs.
     felt: Vec<Set>,
+}
+
+impl<G> Trials<G> {
+    /// Values that the statement was tried with.
+    pub(crate) fn values(&self, statement: usize) -> usize {
+        let all = self.statements[statement].texts.len();
+        self.values[statement].unwrap_or(all).min(all)
+    }
 }
 
 impl<G: Ground> Trials<G> {
@@ -97,6 +139,10 @@ impl<G: Ground> Trials<G> {
             (0..built.len()).filter(|at| felt(&built[*at])).collect()
         });
         Self {
+            impatient: false,
+            slow: vec![None; statements.len()],
+            limit: Duration::MAX,
+            values: vec![None; statements.len()],
             felt: felt.collect(),
             alike: alike(&built, schema),
             ground,
@@ -156,7 +202,8 @@ impl<G: Ground> Trials<G> {
     ) -> Result<Vec<Cost>, AdviceError> {
         let key = |trials: &Self, statement: usize| {
             let relevant = trials.relevant(statement, set);
-            (statement, values, relevant, trials.besides.clone())
+            let besides = trials.besides.clone();
+            (statement, values, relevant, besides, trials.impatient)
         };
         let unknown: Vec<usize> = statements
             .iter()
@@ -222,6 +269,48 @@ impl<G: Ground> Trials<G> {
             .collect()
     }
 
+    /// Gives up statements that take longer from now on.
+    pub(crate) async fn give_up_after(&mut self, limit: Duration) -> Result<(), AdviceError> {
+        self.limit = limit;
+        self.ground.give_up_after(limit).await
+    }
+
+    /// Notes what every statement costs without advice: those that take long are not waited for
+    /// any more where the trials are impatient.
+    pub(crate) fn know(&mut self, before: &[Cost]) {
+        let slow = before.iter().map(|cost| {
+            let run = cost.run().filter(|run| run.millis > SLOW_MILLIS)?;
+            let limit = Duration::from_secs_f64(run.millis * OF_INTEREST / 1000.0);
+            Some(Slow { limit, run })
+        });
+        self.slow = slow.collect();
+    }
+
+    /// What an execution costs, and whether it was waited for to its end.
+    async fn executed(
+        &mut self,
+        statement: usize,
+        text: &str,
+    ) -> Result<Result<(Run, bool), Stopped>, AdviceError> {
+        self.executed += 1;
+        let slow = self.slow[statement].filter(|_| self.impatient);
+        let Some(slow) = slow else {
+            let run = self.ground.run(text).await?;
+            return Ok(run.map(|run| (run, true)));
+        };
+        self.ground.give_up_after(slow.limit).await?;
+        let run = self.ground.run(text).await?;
+        self.ground.give_up_after(self.limit).await?;
+        if let (Ok(run), Some(known)) = (&run, &mut self.slow[statement]) {
+            let better = Duration::from_secs_f64(run.millis / 1000.0) * MUCH_LONGER;
+            known.limit = known.limit.min(better.max(SHORT));
+        }
+        Ok(match run {
+            Err(Stopped::TookTooLong) => Ok((slow.run, false)),
+            other => other.map(|run| (run, true)),
+        })
+    }
+
     async fn cost(
         &mut self,
         statement: usize,
@@ -237,8 +326,13 @@ impl<G: Ground> Trials<G> {
         let tables = self.tables(statement).into_iter().map(str::to_owned);
         let tables: BTreeSet<String> = tables.collect();
         let mut total = Run::default();
-        let mut count = 0.0;
+        let mut count = 0;
+        let begun = Instant::now();
+        let values = values.min(self.values[statement].unwrap_or(usize::MAX));
         for (at, text) in texts.iter().enumerate().take(values) {
+            if self.values[statement].is_none() && count > 0 && begun.elapsed() > LONG {
+                break;
+            }
             let plan = match self.ground.plan(text).await? {
                 Ok(plan) => plan,
                 Err(reason) => return Ok(Cost::Failed(reason)),
@@ -246,25 +340,26 @@ impl<G: Ground> Trials<G> {
             total.pages += self.ground.uncounted(&plan, &tables);
             let plan = plan + &written;
             let known = self.runs.get(&(statement, at, plan.clone())).copied();
-            let run = match known {
-                Some(run) => run,
-                None => match self.ground.run(text).await? {
+            let (run, ended) = match known {
+                Some(run) => (run, true),
+                None => match self.executed(statement, text).await? {
                     Ok(run) => run,
                     Err(Stopped::Refused(reason)) => return Ok(Cost::Failed(reason)),
                     Err(Stopped::TookTooLong) => return Ok(Cost::TookTooLong),
                 },
             };
-            if known.is_none() {
-                self.executed += 1;
+            if known.is_none() && ended {
                 self.runs.insert((statement, at, plan), run);
             }
             total.pages += run.pages;
             total.trigger_pages += run.trigger_pages;
             total.millis += run.millis;
             total.rows += run.rows;
-            count += 1.0;
+            count += 1;
         }
-        if count > 0.0 {
+        self.values[statement].get_or_insert(count);
+        if count > 0 {
+            let count = count as f64;
             total.pages /= count;
             total.trigger_pages /= count;
             total.millis /= count;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use speedwell_plan::{
-    Advice, AdvisedIndex, Bought, Figures, Judged, Needless, NeedlessIndex, Rewrite, RewriteKind,
-    RewriteOutcome, RowPrice, Times, Verdict,
+    Advice, AdvisedIndex, Bought, Figures, Judged, Needless, NeedlessIndex, Refused, Rewrite,
+    RewriteKind, RewriteOutcome, RowPrice, Times, Verdict,
 };
 use speedwell_sql::Dialect;
 
@@ -49,7 +49,20 @@ pub(super) fn advice() -> Advice {
             rewrite("report"),
         ],
         tried: 4,
-        refused: vec!["flyers (title)".to_owned()],
+        refused: vec![Refused {
+            index: "flyers (title)".to_owned(),
+            statement: "feed".to_owned(),
+            without: Some(Figures {
+                pages: 40.0,
+                trigger_pages: 0.0,
+                millis: 0.5,
+            }),
+            with: Some(Figures {
+                pages: 4000.0,
+                trigger_pages: 0.0,
+                millis: 15.0,
+            }),
+        }],
         executed: 31,
         times: Times {
             copy: Duration::from_millis(500),

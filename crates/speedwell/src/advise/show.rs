@@ -20,7 +20,10 @@ pub(super) fn text(advice: &Advice, workload: &Workload) -> String {
     for refused in &advice.refused {
         let _ = writeln!(
             text,
-            "\nRefused: {refused}\n  a statement got worse with it"
+            "\nRefused: {}\n  {} {}",
+            refused.index,
+            refused.statement,
+            wording::refused(refused, wording::unit(advice.dialect))
         );
     }
     for rewrite in &advice.rewrites {

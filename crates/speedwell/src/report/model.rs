@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use speedwell_plan::{RewriteKind, RewriteOutcome, Verdict as StatementVerdict};
+use speedwell_plan::{Refused, RewriteKind, RewriteOutcome, Verdict as StatementVerdict};
 use speedwell_trace::{FindingKind, Proof};
 
 use crate::config::BudgetSpec;
@@ -70,7 +70,7 @@ pub(crate) struct AdviceReport {
     /// A verdict on every statement that could have a plan.
     pub(crate) statements: Vec<StatementAdvice>,
     /// Indexes with which a statement got worse.
-    pub(crate) refused: Vec<String>,
+    pub(crate) refused: Vec<Refused>,
     /// Where fewer rows get other advice.
     pub(crate) flips: Vec<String>,
     pub(crate) indexes_tried: u64,

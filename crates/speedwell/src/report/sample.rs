@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use speedwell_plan::{RewriteKind, RewriteOutcome};
+use speedwell_plan::{Figures, Refused, RewriteKind, RewriteOutcome};
 use speedwell_trace::{FindingKind, Proof};
 
 use super::*;
@@ -263,7 +263,20 @@ fn advice() -> AdviceReport {
             verdict: speedwell_plan::Verdict::Improved,
             tried: Some(tried(98_712.0, 41.2, 91.3, 0.05)),
         }],
-        refused: vec!["flyers (title)".to_owned()],
+        refused: vec![Refused {
+            index: "flyers (title)".to_owned(),
+            statement: "feed".to_owned(),
+            without: Some(Figures {
+                pages: 40.0,
+                trigger_pages: 0.0,
+                millis: 0.5,
+            }),
+            with: Some(Figures {
+                pages: 4000.0,
+                trigger_pages: 0.0,
+                millis: 15.0,
+            }),
+        }],
         flips: vec!["An index on flyers (is_active) helps at 1000 rows and no longer at 100000: it is not advised.".to_owned()],
         indexes_tried: 7,
         executions: 41,

@@ -1,6 +1,6 @@
 //! Numbers, costs, limits and statements as people read them, alike on the terminal and the page.
 
-use speedwell_plan::{Needless, NeedlessIndex};
+use speedwell_plan::{Figures, Needless, NeedlessIndex, Refused};
 use speedwell_sql::Dialect;
 use speedwell_trace::FindingKind;
 
@@ -155,6 +155,21 @@ pub(super) fn shortened(text: &str, width: usize) -> String {
 /// White space folded, so that a statement fits a line.
 pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// By how much a statement got worse with an index.
+pub(crate) fn refused(refused: &Refused, unit: &str) -> String {
+    let figures = |figures: &Figures| {
+        let pages = significant(figures.pages + figures.trigger_pages);
+        format!("{pages} {unit} and {} ms", significant(figures.millis))
+    };
+    let with = refused.with.as_ref().map(figures);
+    let without = refused.without.as_ref().map(figures);
+    format!(
+        "takes {} with it, {} without",
+        with.unwrap_or_else(|| "too long".to_owned()),
+        without.unwrap_or_else(|| "too long".to_owned())
+    )
 }
 
 #[cfg(test)]

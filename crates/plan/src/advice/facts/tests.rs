@@ -253,3 +253,12 @@ fn values_are_known_where_no_index_serves_their_comparison() {
     ]);
     assert_eq!(inside.slots, expected);
 }
+
+#[test]
+fn every_row_lock_of_postgresql_is_read() {
+    for lock in ["UPDATE", "NO KEY UPDATE", "SHARE", "KEY SHARE"] {
+        let sql = format!("SELECT id FROM flyers WHERE creator_id = $1 FOR {lock}");
+        let facts = facts(&sql, Dialect::Postgres, &Schema::default());
+        assert!(facts.unwrap().text.ends_with(lock), "{lock}");
+    }
+}

@@ -109,6 +109,14 @@ async fn copier(
                 execute(&mut to, &statement).await?;
             }
         }
+        let identities = sqlx::query_scalar::<_, String>(IDENTITIES)
+            .bind(&source.name)
+            .fetch_all(&mut from)
+            .await
+            .map_err(AdviceError::Scratch)?;
+        for statement in identities {
+            execute(&mut to, &statement).await?;
+        }
         execute(&mut to, &format!("ANALYZE {}", source.name)).await?;
     }
     let _ = from.close().await;
@@ -327,6 +335,16 @@ const KEYS: &str = "
     WHERE k.contype IN ('p', 'u', 'x')
       AND format('%I.%I', n.nspname, c.relname) = $1
     ORDER BY k.conname";
+
+/// New rows get numbers that no copied row has.
+const IDENTITIES: &str = "
+    SELECT format('SELECT setval(pg_get_serial_sequence(%L, %L), COALESCE(MAX(%I), 0) + 1) FROM %s',
+                  $1, a.attname, a.attname, $1)
+    FROM pg_attribute AS a
+    WHERE a.attrelid = $1::REGCLASS
+      AND a.attidentity <> ''
+      AND NOT a.attisdropped
+    ORDER BY a.attnum";
 
 const INDEXES: &str = "
     SELECT replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ')

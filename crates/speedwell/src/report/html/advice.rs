@@ -6,7 +6,7 @@ use speedwell_plan::{RewriteKind, RewriteOutcome, Verdict};
 use super::{badge, first_words};
 use crate::report::{
     AdviceReport, IndexAdvice, Report, RewriteAdvice, RouteAfter, StatementAdvice,
-    wording::{counted, significant, size, thousands, tried},
+    wording::{counted, refused, significant, size, thousands, tried},
 };
 
 pub(super) fn advice(report: &Report) -> Markup {
@@ -32,7 +32,7 @@ pub(super) fn advice(report: &Report) -> Markup {
         @if !(advice.needless.is_empty() && advice.refused.is_empty() && advice.flips.is_empty()) {
             div.card { ul {
                 @for needless in &advice.needless { li { "Needless: " (needless.why) } }
-                @for refused in &advice.refused { li { "Refused, because a statement got worse: " code { (refused) } } }
+                @for each in &advice.refused { li { "Refused: " code { (each.index) } ": " (statement(report, &each.statement)) " " (refused(each, &advice.unit)) } }
                 @for flip in &advice.flips { li { (flip) } }
             } }
         }

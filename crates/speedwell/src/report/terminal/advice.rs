@@ -5,7 +5,7 @@ use speedwell_plan::{RewriteKind, RewriteOutcome};
 use super::{Page, colour_of, word};
 use crate::report::{
     AdviceReport, IndexAdvice, Report, RewriteAdvice, RouteAfter, Verdict,
-    wording::{counted, one_line, significant, size, tried},
+    wording::{counted, one_line, refused as refused_because, significant, size, tried},
 };
 
 impl Page {
@@ -30,7 +30,10 @@ impl Page {
         }
         for refused in &advice.refused {
             self.line(&format!(
-                "  refused    {refused}: a statement got worse with it"
+                "  refused    {}: {}: {}",
+                refused.index,
+                statement(report, &refused.statement),
+                refused_because(refused, &advice.unit)
             ));
         }
         for flip in &advice.flips {
