@@ -227,6 +227,16 @@ impl<'a> Walk<'a> {
             }
         }
         self.query(source, scope);
+        // What a query gives is stored as well; what it compares is known by now.
+        if let SetExpr::Select(select) = &*source.body {
+            for (item, column) in select.projection.iter().zip(&named) {
+                if let SelectItem::UnnamedExpr(value)
+                | SelectItem::ExprWithAlias { expr: value, .. } = item
+                {
+                    self.stored(&table.name, column, value);
+                }
+            }
+        }
         if let Some(OnInsert::OnConflict(conflict)) = &insert.on
             && let OnConflictAction::DoUpdate(update) = &conflict.action
         {

@@ -262,3 +262,15 @@ fn every_row_lock_of_postgresql_is_read() {
         assert!(facts.unwrap().text.ends_with(lock), "{lock}");
     }
 }
+
+#[test]
+fn what_a_query_gives_to_an_insert_is_stored() {
+    let sql = "INSERT INTO follows (follower_id, followed_id) SELECT $1, u.id FROM users AS u WHERE u.id = $2";
+    let facts = facts(sql, Dialect::Postgres, &schema()).unwrap();
+    let stored = Slot::Stored {
+        table: "follows".to_owned(),
+        column: "follower_id".to_owned(),
+    };
+    assert_eq!(facts.slots[&1], stored);
+    assert!(matches!(facts.slots[&2], Slot::Compared { .. }));
+}
