@@ -104,7 +104,7 @@ async fn a_statement_that_never_ends_is_helped_by_the_index_with_which_it_does()
         Asked::new("endless", endless),
     ];
     let options = AdviceOptions {
-        most_time: Some(Duration::from_secs(2)),
+        most_time: Some(Duration::from_secs(1)),
         ..AdviceOptions::default()
     };
     let advice = advise(&home.url(), &workload, options).await.unwrap();

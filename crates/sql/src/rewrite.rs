@@ -158,19 +158,28 @@ impl Rewriting<'_, '_> {
     }
 }
 
-/// PostgreSQL's weaker row locks, as those that the parser knows.
+/// A row lock of PostgreSQL as one that the parser knows: the weaker ones are as the others, and
+/// which tables' rows are locked does not matter.
 fn lock(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, usize)> {
     let words = |words: &[&str]| {
         let mut words = words.iter().enumerate();
         words.all(|(by, word)| tokens.word(index + 1 + by, word))
     };
-    if words(&["NO", "KEY", "UPDATE"]) {
-        Some(("FOR UPDATE", index + 4))
-    } else if words(&["KEY", "SHARE"]) {
-        Some(("FOR SHARE", index + 3))
-    } else {
-        None
+    let locks: [(&[&str], &str); 4] = [
+        (&["NO", "KEY", "UPDATE"], "FOR UPDATE"),
+        (&["KEY", "SHARE"], "FOR SHARE"),
+        (&["UPDATE"], "FOR UPDATE"),
+        (&["SHARE"], "FOR SHARE"),
+    ];
+    let (own, known) = locks.into_iter().find(|(own, _)| words(own))?;
+    let mut next = index + 1 + own.len();
+    if tokens.word(next, "OF") {
+        next += 2;
+        while tokens.is(next, TokenKind::Comma) {
+            next += 2;
+        }
     }
+    Some((known, next))
 }
 
 /// SQLite's pattern operators that the parser does not know negated.

@@ -165,8 +165,15 @@ mod tests {
 
     #[test]
     fn every_row_lock_of_postgresql_is_read() {
-        for lock in ["UPDATE", "NO KEY UPDATE", "SHARE", "KEY SHARE"] {
-            let sql = format!("SELECT id FROM users WHERE email = $1 FOR {lock} SKIP LOCKED");
+        for lock in [
+            "UPDATE",
+            "NO KEY UPDATE",
+            "SHARE OF u, \"o\"",
+            "KEY SHARE OF u",
+        ] {
+            let sql = format!(
+                "SELECT u.id FROM users AS u, orders AS o WHERE u.email = $1 FOR {lock} SKIP LOCKED"
+            );
             assert_eq!(read(&sql, Dialect::Postgres).predicates.len(), 1, "{lock}");
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use speedwell_sql::Dialect;
+use speedwell_sql::{Dialect, TokenKind};
 use sqlparser::{
     ast::Statement,
     dialect::{PostgreSqlDialect, SQLiteDialect},
@@ -82,6 +82,8 @@ pub(crate) enum Slot {
         /// The column as declared.
         column: String,
     },
+    /// What a number is changed by.
+    Amount,
     /// The rows of a page.
     Limit,
     /// The rows before a page.
@@ -150,21 +152,42 @@ pub(crate) fn facts(sql: &str, dialect: Dialect, schema: &Schema) -> Result<Fact
 }
 
 /// Row locks in words that the parser knows: `FOR NO KEY UPDATE` and `FOR KEY SHARE` lock less than
-/// `FOR UPDATE` and `FOR SHARE`, which changes nothing about indexes.
+/// `FOR UPDATE` and `FOR SHARE`, and any of them may name several tables, which changes nothing about
+/// indexes.
 fn with_known_locks(text: &str) -> String {
     let tokens: Vec<_> = speedwell_sql::tokens(text, Dialect::Postgres).collect();
+    let is = |at: usize, word: &str| tokens.get(at).is_some_and(|token| token.is_word(word));
     let mut known = String::with_capacity(text.len());
     let mut copied = 0;
-    for (at, token) in tokens.iter().enumerate() {
-        let next = |by: usize, word: &str| tokens.get(at + by).is_some_and(|t| t.is_word(word));
-        let end = match token.is_word("for") {
-            true if next(1, "no") && next(2, "key") && next(3, "update") => at + 3,
-            true if next(1, "key") && next(2, "share") => at + 2,
-            _ => continue,
+    let mut at = 0;
+    while at < tokens.len() {
+        let first = at + 1;
+        let (lock, mut next) = match is(at, "for") {
+            true if is(first, "no") && is(first + 1, "key") && is(first + 2, "update") => {
+                ("FOR UPDATE", first + 3)
+            }
+            true if is(first, "key") && is(first + 1, "share") => ("FOR SHARE", first + 2),
+            true if is(first, "update") => ("FOR UPDATE", first + 1),
+            true if is(first, "share") => ("FOR SHARE", first + 1),
+            _ => {
+                at += 1;
+                continue;
+            }
         };
-        known.push_str(&text[copied..token.start + token.text.len()]);
+        if is(next, "of") {
+            next += 2;
+            while tokens
+                .get(next)
+                .is_some_and(|token| token.kind == TokenKind::Comma)
+            {
+                next += 2;
+            }
+        }
+        known.push_str(&text[copied..tokens[at].start]);
+        known.push_str(lock);
         known.push(' ');
-        copied = tokens[end].start;
+        copied = tokens.get(next).map_or(text.len(), |token| token.start);
+        at = next;
     }
     known.push_str(&text[copied..]);
     known

@@ -68,14 +68,13 @@ pub(crate) type Rows = Result<Vec<Vec<Option<String>>>, String>;
 /// A copy of a database in which indexes are built and statements executed. Nothing that is done
 /// between `enter` and `leave` remains.
 pub(crate) trait Ground {
-    /// Those that the planner would use for one of the texts, where it can be asked without building
-    /// them; all of them elsewhere. The texts come with the tables that they read or write.
+    /// Those that the planner would use, where it can be asked without building them; all of them
+    /// elsewhere. Each comes with the statements that may use it.
     async fn promising(
         &mut self,
-        candidates: Vec<Candidate>,
-        _texts: &[(BTreeSet<&str>, &[String])],
+        candidates: Vec<(Candidate, Vec<&str>)>,
     ) -> Result<Vec<Candidate>, AdviceError> {
-        Ok(candidates)
+        Ok(candidates.into_iter().map(|(index, _)| index).collect())
     }
 
     /// Builds what can be built; what cannot is left out.

@@ -215,14 +215,15 @@ impl Work<'_> {
             facts.any(|facts| trial::is_fired(facts, candidate, fired, self.schema))
         };
         let (mut kept, others): (Vec<_>, Vec<_>) = asked.into_iter().partition(is_fired);
-        let texts: Vec<(BTreeSet<&str>, &[String])> = statements
-            .iter()
-            .map(|statement| {
-                let first = statement.texts.len().min(choice::VALUES);
-                (statement.facts.tables(), &statement.texts[..first])
-            })
-            .collect();
-        kept.extend(ground.promising(others, &texts).await?);
+        let others = others.into_iter().map(|candidate| {
+            let concerned = statements.iter().filter(|statement| {
+                trial::is_felt(&statement.facts, &candidate, fired, self.schema)
+            });
+            let texts = concerned.flat_map(|statement| statement.texts.iter().take(choice::VALUES));
+            let texts = texts.map(String::as_str).collect();
+            (candidate, texts)
+        });
+        kept.extend(ground.promising(others.collect()).await?);
         kept.sort();
         ground.build(kept).await
     }

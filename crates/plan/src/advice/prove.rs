@@ -35,6 +35,9 @@ const LEAST_TIME: Duration = Duration::from_secs(2);
 /// Executions of which the quickest counts.
 const LOOKS: usize = 3;
 
+/// Writings of which the quickest counts.
+const WRITINGS: usize = 2;
+
 /// A proved choice.
 pub(crate) struct Proved {
     pub(crate) chosen: Set,
@@ -198,12 +201,12 @@ pub(crate) async fn prices<G: Ground>(
     for index in chosen {
         if warm.insert(trials.built[*index].candidate.table.clone()) {
             // The first time the rows find other places than later.
-            price(trials, *index, chosen).await?;
+            price(trials, *index, chosen, 1).await?;
         }
         let mut others = chosen.clone();
         others.remove(index);
-        let all = price(trials, *index, chosen).await?;
-        let less = price(trials, *index, &others).await?;
+        let all = price(trials, *index, chosen, WRITINGS).await?;
+        let less = price(trials, *index, &others, WRITINGS).await?;
         if let (Some(all), Some(less)) = (all, less) {
             prices.insert(*index, (all, less));
         }
@@ -216,6 +219,7 @@ async fn price<G: Ground>(
     trials: &mut Trials<G>,
     index: usize,
     set: &Set,
+    writings: usize,
 ) -> Result<Option<WritePrice>, AdviceError> {
     let candidate = trials.built[index].candidate.clone();
     let hidden: Vec<String> = trials
@@ -227,7 +231,7 @@ async fn price<G: Ground>(
         .collect();
     trials.ground.enter_for_writing(&hidden).await?;
     let mut price: Option<WritePrice> = None;
-    for _ in 0..LOOKS {
+    for _ in 0..writings {
         let next = trials
             .ground
             .write(&candidate.table, &candidate.columns())

@@ -205,7 +205,7 @@ impl Samples {
     ) -> String {
         match slot {
             Slot::Limit => PAGE.to_owned(),
-            Slot::Offset => "0".to_owned(),
+            Slot::Offset | Slot::Amount => "0".to_owned(),
             Slot::Other => "NULL".to_owned(),
             Slot::Stored { table, column } => {
                 let known = schema.table(table);

@@ -371,7 +371,7 @@ impl<G: Ground> Trials<G> {
 
 /// Whether the statement keeps the index up, may use it itself, or sets off triggers of foreign
 /// keys that may.
-fn is_felt(facts: &Facts, index: &Candidate, fired: &Fired, schema: &Schema) -> bool {
+pub(crate) fn is_felt(facts: &Facts, index: &Candidate, fired: &Fired, schema: &Schema) -> bool {
     let keeps_up = facts.write.iter().any(|write| write.table == index.table);
     keeps_up
         || facts.searches.iter().any(|search| is_usable(search, index))

@@ -4,11 +4,11 @@ use std::{collections::BTreeSet, ops::ControlFlow};
 
 use speedwell_sql::Dialect;
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete, Expr, FromTable, Function, GroupByExpr, Ident, Insert,
-    Join, JoinConstraint, JoinOperator, LimitClause, ObjectName, ObjectNamePart, OnConflictAction,
-    OnInsert, OrderByExpr, OrderByKind, OrderBySort, Query, Select, SelectItem,
+    Assignment, AssignmentTarget, BinaryOperator, Delete, Expr, FromTable, Function, GroupByExpr,
+    Ident, Insert, Join, JoinConstraint, JoinOperator, LimitClause, ObjectName, ObjectNamePart,
+    OnConflictAction, OnInsert, OrderByExpr, OrderByKind, OrderBySort, Query, Select, SelectItem,
     SelectItemQualifiedWildcardKind, SetExpr, Statement, TableFactor, TableObject, TableWithJoins,
-    Update, UpdateTableFromKind, Value, Visit, Visitor, With,
+    Update, UpdateTableFromKind, Value, Visit, Visitor, With, visit_expressions,
 };
 
 use super::{
@@ -322,12 +322,36 @@ impl<'a> Walk<'a> {
         for assignment in assignments {
             if let AssignmentTarget::ColumnName(name) = &assignment.target {
                 let column = last_name(name);
+                self.amounts(&assignment.value);
                 self.stored(table, &column, &assignment.value);
                 set.insert(column);
             }
             self.parts(&assignment.value, scope);
         }
         set
+    }
+
+    /// `points - $1`: a value of `points` in the place of `$1` would go against what rows must hold.
+    fn amounts(&mut self, value: &Expr) {
+        let mut numbers = Vec::new();
+        let _ = visit_expressions(value, |part: &Expr| {
+            if let Expr::BinaryOp {
+                left,
+                op: BinaryOperator::Plus | BinaryOperator::Minus,
+                right,
+            } = part
+            {
+                let sides = [&**left, &**right];
+                let bare = sides.into_iter().filter(|side| is_bare(side));
+                numbers.extend(bare.flat_map(condition::placeholders));
+            }
+            ControlFlow::<()>::Continue(())
+        });
+        for number in numbers {
+            if self.found.slots.get(&number) == Some(&Slot::Other) {
+                self.found.slots.insert(number, Slot::Amount);
+            }
+        }
     }
 
     /// Enters a query: its tables come into sight, its joins are read.
@@ -675,6 +699,15 @@ fn named<'s>(select: &'s Select, name: &str) -> Option<&'s Expr> {
 /// The name of a function, folded.
 pub(super) fn function_name(function: &Function) -> String {
     last_name(&function.name)
+}
+
+/// A placeholder, in brackets or cast perhaps.
+fn is_bare(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => is_bare(inner),
+        Expr::Value(value) => matches!(value.value, Value::Placeholder(_)),
+        _ => false,
+    }
 }
 
 /// A name, folded if it is not quoted.

@@ -256,8 +256,14 @@ fn values_are_known_where_no_index_serves_their_comparison() {
 
 #[test]
 fn every_row_lock_of_postgresql_is_read() {
-    for lock in ["UPDATE", "NO KEY UPDATE", "SHARE", "KEY SHARE"] {
-        let sql = format!("SELECT id FROM flyers WHERE creator_id = $1 FOR {lock}");
+    for lock in [
+        "UPDATE",
+        "NO KEY UPDATE",
+        "SHARE OF f, u",
+        "KEY SHARE OF f NOWAIT",
+    ] {
+        let sql =
+            format!("SELECT f.id FROM flyers AS f, users AS u WHERE f.creator_id = $1 FOR {lock}");
         let facts = facts(&sql, Dialect::Postgres, &Schema::default());
         assert!(facts.unwrap().text.ends_with(lock), "{lock}");
     }
@@ -273,4 +279,12 @@ fn what_a_query_gives_to_an_insert_is_stored() {
     };
     assert_eq!(facts.slots[&1], stored);
     assert!(matches!(facts.slots[&2], Slot::Compared { .. }));
+}
+
+#[test]
+fn a_number_is_changed_by_an_amount_and_not_by_another_number() {
+    let sql = "UPDATE users SET team_id = team_id - $1, name = $2 WHERE id = $3";
+    let facts = facts(sql, Dialect::Postgres, &schema()).unwrap();
+    assert_eq!(facts.slots[&1], Slot::Amount);
+    assert!(matches!(facts.slots[&2], Slot::Stored { .. }));
 }

@@ -223,20 +223,19 @@ impl PostgresGround {
 impl Ground for PostgresGround {
     async fn promising(
         &mut self,
-        candidates: Vec<Candidate>,
-        texts: &[(BTreeSet<&str>, &[String])],
+        candidates: Vec<(Candidate, Vec<&str>)>,
     ) -> Result<Vec<Candidate>, AdviceError> {
         if self.connection.execute(HYPOTHETICAL).await.is_err() {
-            return Ok(candidates);
+            return Ok(candidates.into_iter().map(|(index, _)| index).collect());
         }
         self.simple("BEGIN").await?;
         self.simple("SAVEPOINT trial").await?;
-        let mut kept = self.planned(&candidates, texts).await?;
-        for candidate in candidates {
+        let mut kept = self.planned(&candidates).await?;
+        for each in candidates {
             // One that is not the best of all may be the best beside what is chosen.
-            let alone = std::slice::from_ref(&candidate);
-            if !kept.contains(&candidate) && !self.planned(alone, texts).await?.is_empty() {
-                kept.insert(candidate);
+            let alone = std::slice::from_ref(&each);
+            if !kept.contains(&each.0) && !self.planned(alone).await?.is_empty() {
+                kept.insert(each.0);
             }
         }
         self.leave().await?;
@@ -450,25 +449,23 @@ impl PostgresGround {
     /// Those of the indexes that plans use, were they there; where that cannot be asked they may.
     async fn planned(
         &mut self,
-        candidates: &[Candidate],
-        texts: &[(BTreeSet<&str>, &[String])],
+        candidates: &[(Candidate, Vec<&str>)],
     ) -> Result<BTreeSet<Candidate>, AdviceError> {
         let mut planned = BTreeSet::new();
         let mut names: Vec<(String, &Candidate)> = Vec::new();
-        for candidate in candidates {
+        let mut texts: BTreeSet<&str> = BTreeSet::new();
+        for (candidate, concerned) in candidates {
             match self.imagined(candidate).await? {
-                Some(name) => names.push((name, candidate)),
+                Some(name) => {
+                    names.push((name, candidate));
+                    texts.extend(concerned);
+                }
                 None => {
                     planned.insert(candidate.clone());
                 }
             }
         }
-        let tables: BTreeSet<&str> = names
-            .iter()
-            .map(|(_, index)| index.table.as_str())
-            .collect();
-        let concerned = texts.iter().filter(|(own, _)| !own.is_disjoint(&tables));
-        for text in concerned.flat_map(|(_, texts)| *texts) {
+        for text in texts {
             if names.len() == 1 && !planned.is_empty() {
                 break;
             }
@@ -487,8 +484,12 @@ impl PostgresGround {
         if candidate.method != Method::Btree || !is_estimated {
             return Ok(None);
         }
+        let spelled = Candidate {
+            condition: candidate.condition.as_deref().map(as_planned),
+            ..candidate.clone()
+        };
         let imagined = sqlx::query_scalar::<_, String>(IMAGINE)
-            .bind(candidate.ddl(speedwell_sql::Dialect::Postgres))
+            .bind(spelled.ddl(speedwell_sql::Dialect::Postgres))
             .fetch_one(&mut self.connection)
             .await;
         match imagined {
@@ -583,6 +584,20 @@ impl PostgresGround {
     }
 }
 
+/// A condition as the planner has it in mind: it makes `flag` of `flag = true`, and HypoPG compares
+/// the condition of an index as it is written.
+fn as_planned(condition: &str) -> String {
+    let parts = condition.split(" AND ").map(|part| {
+        let (name, value) = part.rsplit_once(" = ").unwrap_or((part, ""));
+        match value.to_lowercase().as_str() {
+            "true" => name.to_owned(),
+            "false" => format!("NOT {name}"),
+            _ => part.to_owned(),
+        }
+    });
+    parts.collect::<Vec<_>>().join(" AND ")
+}
+
 /// What the server refuses has no known price.
 fn known<T>(price: Result<T, AdviceError>) -> Result<Option<T>, AdviceError> {
     match price {
@@ -666,7 +681,15 @@ const REFERRING: &str = "
 
 #[cfg(test)]
 mod tests {
-    use super::with_place;
+    use super::{as_planned, with_place};
+
+    #[test]
+    fn a_condition_is_spelled_as_the_planner_has_it_in_mind() {
+        assert_eq!(
+            as_planned("is_active = true AND status = 'new' AND \"is read\" = FALSE AND x IS NULL"),
+            "is_active AND status = 'new' AND NOT \"is read\" AND x IS NULL"
+        );
+    }
 
     #[test]
     fn the_name_in_an_address_gives_way_to_the_scratch_database() {
