@@ -24,6 +24,8 @@ const LEAST_EXCHANGE: f64 = 0.15;
 const MOST_PASSES: usize = 6;
 /// What an index costs that begins like another one: nobody builds a second for a little.
 const PRICE_OF_OVERLAP: f64 = 0.4;
+/// What an index costs that differs from another one only in what it holds beside.
+const PRICE_OF_TWIN: f64 = 1.0;
 /// What an index costs that is as large as its table.
 const PRICE_OF_SIZE: f64 = 0.3;
 /// What an index costs besides: its upkeep at every write.
@@ -255,12 +257,18 @@ fn price<G>(trials: &Trials<G>, index: usize) -> f64 {
 
 /// What the index costs beside the others, in bits.
 fn price_beside<G>(trials: &Trials<G>, index: usize, others: &Set) -> f64 {
-    let alike = trials.alike[index].is_there
-        || trials.alike[index]
-            .built
-            .iter()
-            .any(|other| *other != index && others.contains(other));
-    let overlap = if alike { PRICE_OF_OVERLAP } else { 0.0 };
+    let alike = &trials.alike[index];
+    let any = |set: &Set| {
+        set.iter()
+            .any(|other| *other != index && others.contains(other))
+    };
+    let overlap = if alike.twin_is_there || any(&alike.twins) {
+        PRICE_OF_TWIN
+    } else if alike.is_there || any(&alike.built) {
+        PRICE_OF_OVERLAP
+    } else {
+        0.0
+    };
     price(trials, index) + overlap
 }
 

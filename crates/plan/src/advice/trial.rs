@@ -62,6 +62,9 @@ pub(crate) struct Alike {
     /// Whether the database has one already.
     pub(crate) is_there: bool,
     pub(crate) built: Set,
+    /// Whether that is sorted by all the same columns, and only holds others beside.
+    pub(crate) twin_is_there: bool,
+    pub(crate) twins: Set,
 }
 
 /// A statement that has taken so long without advice is tried with no further values.
@@ -422,29 +425,41 @@ fn is_usable(search: &Search, index: &Candidate) -> bool {
 }
 
 fn alike(built: &[Built], schema: &Schema) -> Vec<Alike> {
-    let terms = |built: &Built| -> Vec<String> {
-        let keys = built.candidate.keys.iter();
+    built
+        .iter()
+        .map(|one| alike_to(one, built, schema))
+        .collect()
+}
+
+fn alike_to(one: &Built, built: &[Built], schema: &Schema) -> Alike {
+    let own = &one.candidate;
+    let sorted_by = |candidate: &Candidate| -> Vec<String> {
+        let keys = candidate.keys.iter();
         keys.map(|key| key.term.clone()).collect()
     };
-    let begin_alike = |one: &[String], other: &[String]| one.first() == other.first();
-    let there = |one: &Built| {
-        let table = schema.table(&one.candidate.table);
-        let mut indexes = table.into_iter().flat_map(|table| &table.indexes);
-        indexes.any(|index| {
-            let columns: Vec<String> = index.columns.iter().map(|own| own.name.clone()).collect();
-            index.is_ordered() && begin_alike(&columns, &terms(one))
-        })
-    };
-    let of = |one: &Built| {
-        let others = built.iter().enumerate().filter(|(_, other)| {
-            other.candidate.table == one.candidate.table
-                && other.candidate.method == one.candidate.method
-                && begin_alike(&terms(one), &terms(other))
-        });
-        Alike {
-            is_there: there(one),
-            built: others.map(|(at, _)| at).collect(),
+    let terms = sorted_by(own);
+    let mut alike = Alike::default();
+    for (at, other) in built.iter().enumerate() {
+        let other = &other.candidate;
+        if other.table != own.table || other.method != own.method {
+            continue;
         }
-    };
-    built.iter().map(of).collect()
+        if sorted_by(other).first() == terms.first() {
+            alike.built.insert(at);
+        }
+        if other.keys == own.keys && other.condition == own.condition {
+            alike.twins.insert(at);
+        }
+    }
+    let table = schema.table(&own.table);
+    for index in table.into_iter().flat_map(|table| &table.indexes) {
+        let columns: Vec<String> = index.columns.iter().map(|own| own.name.clone()).collect();
+        if !index.is_ordered() || columns.first() != terms.first() {
+            continue;
+        }
+        alike.is_there = true;
+        alike.twin_is_there |=
+            columns.starts_with(&terms) && index.partial.is_some() == own.condition.is_some();
+    }
+    alike
 }
