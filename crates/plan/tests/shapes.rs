@@ -13,7 +13,7 @@ use sqlx::{
     AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection,
     sqlite::SqliteConnectOptions,
 };
-use throwaway::Postgres;
+use throwaway::{Database, Postgres};
 
 const DOCUMENTS: &str = "
     CREATE TABLE documents (
@@ -29,6 +29,16 @@ const DOCUMENTS: &str = "
     FROM generate_series(1, 20000) AS g;
     ANALYZE";
 
+async fn database(server: &Postgres, statements: &str) -> (Database, PgConnection) {
+    let home = server.database().unwrap();
+    let mut writer = PgConnection::connect(&home.url()).await.unwrap();
+    for statement in statements.split(';') {
+        let statement = AssertSqlSafe(statement.to_owned());
+        writer.execute(statement).await.unwrap();
+    }
+    (home, writer)
+}
+
 fn definitions(advice: &Advice) -> Vec<&str> {
     let indexes = advice.indexes.iter();
     indexes.map(|index| index.definition.as_str()).collect()
@@ -43,12 +53,7 @@ fn verdict<'a>(advice: &'a Advice, name: &str) -> &'a Verdict {
 #[tokio::test]
 async fn documents_arrays_and_beginnings_of_texts_get_their_indexes() {
     let server = Postgres::shared().unwrap();
-    let home = server.database().unwrap();
-    let mut writer = PgConnection::connect(&home.url()).await.unwrap();
-    for statement in DOCUMENTS.split(';') {
-        let statement = AssertSqlSafe(statement.to_owned());
-        writer.execute(statement).await.unwrap();
-    }
+    let (home, _writer) = database(&server, DOCUMENTS).await;
     let workload = [
         Asked::new(
             "begins",
@@ -88,12 +93,7 @@ const ITEMS: &str = "
 #[tokio::test]
 async fn a_statement_that_never_ends_is_helped_by_the_index_with_which_it_does() {
     let server = Postgres::shared().unwrap();
-    let home = server.database().unwrap();
-    let mut writer = PgConnection::connect(&home.url()).await.unwrap();
-    for statement in ITEMS.split(';') {
-        let statement = AssertSqlSafe(statement.to_owned());
-        writer.execute(statement).await.unwrap();
-    }
+    let (home, _writer) = database(&server, ITEMS).await;
     // Without an index it reads the table once for each of its rows.
     let before_it = "SELECT SUM((SELECT MAX(b.place) FROM items AS b
                                  WHERE b.owner = a.owner AND b.place < a.place)) FROM items AS a";
@@ -121,12 +121,7 @@ async fn a_statement_that_never_ends_is_helped_by_the_index_with_which_it_does()
 #[tokio::test]
 async fn where_hypopg_is_an_index_that_no_plan_would_use_is_not_built() {
     let server = Postgres::shared().unwrap();
-    let home = server.database().unwrap();
-    let mut writer = PgConnection::connect(&home.url()).await.unwrap();
-    for statement in ITEMS.split(';') {
-        let statement = AssertSqlSafe(statement.to_owned());
-        writer.execute(statement).await.unwrap();
-    }
+    let (home, mut writer) = database(&server, ITEMS).await;
     let version: Option<String> = sqlx::query_scalar(
         "SELECT default_version FROM pg_available_extensions WHERE name = 'hypopg'",
     )

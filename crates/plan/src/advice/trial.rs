@@ -75,7 +75,7 @@ const SLOW_MILLIS: f64 = 4000.0;
 const OF_INTEREST: f64 = 0.1;
 /// And once one is known that does better, those with which it does not take much longer.
 const MUCH_LONGER: u32 = 10;
-/// See [`MUCH_LONGER`]: a second is never long.
+/// See [`OF_INTEREST`] and [`MUCH_LONGER`]: a second is never long.
 const SHORT: Duration = Duration::from_secs(1);
 
 /// A statement that takes long without advice.
@@ -110,7 +110,8 @@ pub(crate) struct Trials<G> {
     slow: Vec<Option<Slow>>,
     /// See [`Ground::give_up_after`].
     limit: Duration,
-    /// Values that each statement is tried with at most; known once it was tried without advice.
+    /// Values that each statement is tried with at most; known once it came to its end, which is
+    /// without advice unless it takes too long then.
     values: Vec<Option<usize>>,
     costs: HashMap<Asked, Cost>,
     runs: HashMap<(usize, usize, String), Run>,
@@ -284,6 +285,7 @@ impl<G: Ground> Trials<G> {
         let slow = before.iter().map(|cost| {
             let run = cost.run().filter(|run| run.millis > SLOW_MILLIS)?;
             let limit = Duration::from_secs_f64(run.millis * OF_INTEREST / 1000.0);
+            let limit = limit.max(SHORT);
             Some(Slow { limit, run })
         });
         self.slow = slow.collect();
