@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use speedwell_plan::{
-    Advice, AdviceOptions, Asked, RewriteKind, RewriteOutcome, Verdict, advise, build_indexes,
+    Advice, AdviceOptions, Asked, Goal, RewriteKind, RewriteOutcome, Verdict, advise, build_indexes,
 };
 use sqlx::{
     AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection,
@@ -216,4 +216,148 @@ async fn a_pattern_that_may_begin_anywhere_gets_a_full_text_table_in_sqlite() {
         .await
         .unwrap();
     assert_eq!(again.rewrites[0].prepare, Vec::<String>::new());
+}
+
+const LETTERS: [&str; 2] = [
+    "CREATE TABLE letters (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, title TEXT NOT NULL, body TEXT NOT NULL)",
+    "INSERT INTO letters
+     WITH RECURSIVE n (g) AS (SELECT 1 UNION ALL SELECT g + 1 FROM n WHERE g < 500)
+     SELECT g, g % 50, 'letter ' || g, REPLACE(HEX(ZEROBLOB(300)), '00', 'so ' || g || ' ') FROM n",
+];
+
+const STARS: [(&str, &str); 4] = [
+    ("star", "SELECT * FROM letters WHERE owner = $1 ORDER BY id"),
+    (
+        "of one",
+        "SELECT b.*, a.title AS twin FROM letters AS a JOIN letters AS b ON b.id = a.id + 1 WHERE a.owner = $1",
+    ),
+    ("named", "SELECT id, title FROM letters WHERE owner = $1"),
+    // USING makes one column of two.
+    (
+        "together",
+        "SELECT * FROM letters AS a JOIN letters AS b USING (id) WHERE a.owner = $1",
+    ),
+];
+
+fn stars() -> Vec<Asked> {
+    let stars = STARS.into_iter();
+    stars.map(|(name, sql)| Asked::new(name, sql)).collect()
+}
+
+fn check_stars(advice: &Advice) {
+    let [star, of_one] = advice.rewrites.as_slice() else {
+        panic!("{:#?}", advice.rewrites);
+    };
+    assert_eq!(
+        star.sql,
+        "SELECT id, owner, title FROM letters WHERE owner = $1 ORDER BY id"
+    );
+    assert_eq!(
+        of_one.sql,
+        "SELECT b.id, b.owner, b.title, a.title AS twin FROM letters AS a JOIN letters AS b ON b.id = a.id + 1 WHERE a.owner = $1"
+    );
+    for rewrite in [star, of_one] {
+        assert_eq!(rewrite.kind, RewriteKind::Columns);
+        assert_eq!(rewrite.outcome, RewriteOutcome::Proved, "{rewrite:#?}");
+        let words: Vec<&str> = rewrite.tried_on.split(' ').collect();
+        let bytes = words.iter().filter_map(|word| word.parse().ok());
+        let bytes: Vec<u64> = bytes.skip(1).collect();
+        assert!(bytes[0] > 20 * bytes[1], "{}", rewrite.tried_on);
+    }
+}
+
+#[tokio::test]
+async fn a_star_that_reads_long_texts_is_tried_without_them_on_both_databases() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("letters.db");
+    let options = SqliteConnectOptions::new().filename(&path);
+    let options = options.create_if_missing(true);
+    let mut writer = SqliteConnection::connect_with(&options).await.unwrap();
+    for statement in LETTERS {
+        writer.execute(statement).await.unwrap();
+    }
+    let url = path.to_string_lossy().into_owned();
+    let options = AdviceOptions::default();
+    check_stars(&advise(&url, &stars(), options).await.unwrap());
+
+    let server = Postgres::shared().unwrap();
+    let filling = "
+        CREATE TABLE letters (id BIGINT PRIMARY KEY, owner BIGINT NOT NULL, title TEXT NOT NULL, body TEXT NOT NULL);
+        INSERT INTO letters
+        SELECT g, g % 50, 'letter ' || g, REPEAT('so ' || g || ' ', 300) FROM GENERATE_SERIES(1, 500) AS g;
+        ANALYZE";
+    let (home, _writer) = database(&server, filling).await;
+    check_stars(&advise(&home.url(), &stars(), options).await.unwrap());
+}
+
+const SALES: &str = "
+    CREATE TABLE sales (id BIGINT PRIMARY KEY, shop BIGINT NOT NULL, day BIGINT NOT NULL, cents BIGINT NOT NULL);
+    INSERT INTO sales SELECT g, g % 400, g % 3000, g * 37 % 9973 FROM GENERATE_SERIES(1, 60000) AS g;
+    ANALYZE";
+
+/// Reports of which one is as long as all the others together.
+fn reports() -> Vec<Asked> {
+    let mut reports = vec![Asked::new(
+        "by shop",
+        "SELECT a.shop, COUNT(*) FROM sales AS a JOIN sales AS b ON b.day = a.day AND b.shop = a.shop WHERE a.shop < 4 GROUP BY a.shop",
+    )];
+    reports.push(Asked::new(
+        "of a day",
+        "SELECT SUM(cents) FROM sales WHERE day = $1",
+    ));
+    reports
+}
+
+#[tokio::test]
+async fn the_least_total_is_sought_within_the_room_there_is() {
+    let server = Postgres::shared().unwrap();
+    let (home, _writer) = database(&server, SALES).await;
+    let total = AdviceOptions {
+        goal: Goal::Total,
+        ..AdviceOptions::default()
+    };
+    let free = advise(&home.url(), &reports(), total).await.unwrap();
+    assert!(!free.indexes.is_empty());
+    assert!(free.estimated > 0);
+    for judged in &free.statements {
+        assert_eq!(judged.verdict, Verdict::Improved, "{judged:#?}");
+    }
+    let bytes: u64 = free.indexes.iter().map(|index| index.bytes).sum();
+    let narrow = AdviceOptions {
+        most_bytes: Some(bytes / 2),
+        ..total
+    };
+    let narrow = advise(&home.url(), &reports(), narrow).await.unwrap();
+    let less: u64 = narrow.indexes.iter().map(|index| index.bytes).sum();
+    assert!(0 < less && less <= bytes / 2, "{less} of {bytes}");
+    // The same question has the same answer, and nothing is left to do where it was followed.
+    let again = advise(&home.url(), &reports(), total).await.unwrap();
+    assert_eq!(definitions(&again), definitions(&free));
+    build_indexes(&home.url(), &free.indexes).await.unwrap();
+    let migrated = advise(&home.url(), &reports(), total).await.unwrap();
+    assert_eq!(definitions(&migrated), Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn sqlite_seeks_the_least_total_by_executing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.db");
+    let options = SqliteConnectOptions::new().filename(&path);
+    let options = options.create_if_missing(true);
+    let mut writer = SqliteConnection::connect_with(&options).await.unwrap();
+    for statement in NOTES {
+        writer.execute(statement).await.unwrap();
+    }
+    let url = path.to_string_lossy().into_owned();
+    let workload = [
+        Asked::new("of one", "SELECT title FROM notes WHERE owner = ?"),
+        Asked::new("count", "SELECT COUNT(*) FROM notes WHERE owner = ?"),
+    ];
+    let total = AdviceOptions {
+        goal: Goal::Total,
+        ..AdviceOptions::default()
+    };
+    let advice = advise(&url, &workload, total).await.unwrap();
+    assert_eq!(definitions(&advice), ["notes (owner)"]);
+    assert_eq!(verdict(&advice, "of one"), &Verdict::Improved);
 }

@@ -13,8 +13,8 @@ mod workload;
 
 use std::{io::Write as _, path::PathBuf, time::Duration};
 
-use clap::Args;
-use speedwell_plan::{Advice, AdviceOptions, Verdict, advise as ask};
+use clap::{Args, ValueEnum};
+use speedwell_plan::{Advice, AdviceOptions, Goal, Verdict, advise as ask};
 
 use self::{
     migrations::{Migrations, Tool},
@@ -52,6 +52,9 @@ pub(crate) struct AdviseArgs {
     /// Megabytes that all advised indexes together may take; by default as many as they are worth
     #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(1..))]
     most_size: Option<u32>,
+    /// What the indexes are to do
+    #[arg(long, value_name = "GOAL", value_enum, default_value_t)]
+    goal: Aim,
     /// How long a statement may take in a trial before it is given up
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     most_time: Duration,
@@ -71,6 +74,25 @@ pub(crate) struct AdviseArgs {
         requires = "save"
     )]
     migrations: Tool,
+}
+
+/// What the indexes are to do, as the command line has it.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Aim {
+    /// Make each statement as many times cheaper as they can
+    #[default]
+    Each,
+    /// Make all statements together as cheap as they can, by the planner's estimate
+    Total,
+}
+
+impl From<Aim> for Goal {
+    fn from(aim: Aim) -> Self {
+        match aim {
+            Aim::Each => Self::Each,
+            Aim::Total => Self::Total,
+        }
+    }
 }
 
 /// Advises and prints; the code says whether there is something to do.
@@ -97,6 +119,7 @@ async fn tried(args: &AdviseArgs, workload: &Workload) -> anyhow::Result<Advice>
     let _shown = progress.spinner(format!("trying indexes for {count} statements"));
     let options = AdviceOptions {
         scratch: args.on_scratch.as_deref(),
+        goal: args.goal.into(),
         most_bytes: args
             .most_size
             .map(|megabytes| u64::from(megabytes) * 1024 * 1024),

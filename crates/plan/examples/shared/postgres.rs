@@ -31,14 +31,26 @@ pub(crate) async fn run(database: &mut PgConnection, statement: String) {
 
 /// The top of the plan of an EXPLAIN with these options; what it writes is taken back.
 pub(crate) async fn explained(database: &mut PgConnection, options: &str, text: &str) -> Value {
+    let top = tried(database, options, text).await;
+    top.unwrap_or_else(|| panic!("it took too long: {text}"))
+}
+
+/// The same, or nothing if the server gave it up because of its `statement_timeout`.
+pub(crate) async fn tried(database: &mut PgConnection, options: &str, text: &str) -> Option<Value> {
     let question = format!("EXPLAIN ({options}, FORMAT JSON) {text}");
     let mut transaction = database.begin().await.expect("a transaction");
     let asked = sqlx::query(AssertSqlSafe(question)).persistent(false);
-    let row = transaction.fetch_one(asked).await;
-    let row = row.unwrap_or_else(|error| panic!("{error}: {text}"));
+    let answered = transaction.fetch_one(asked).await;
     transaction.rollback().await.expect("rolled back");
-    row.get::<Value, _>(0)[0].take()
+    match answered {
+        Ok(row) => Some(row.get::<Value, _>(0)[0].take()),
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(CANCELED) => None,
+        Err(error) => panic!("{error}: {text}"),
+    }
 }
+
+/// `query_canceled`.
+const CANCELED: &str = "57014";
 
 /// What an EXPLAIN says of a figure of the plan's top.
 pub(crate) fn figure(top: &Value, name: &str) -> f64 {

@@ -5,11 +5,13 @@ use speedwell_plan::Advice;
 /// Where its time went, and what it tried.
 pub(crate) fn times(advice: &Advice) {
     let times = advice.times;
-    let known = times.copy + times.build + times.choose;
+    let known = times.copy + times.build + times.draft + times.choose;
     println!(
-        "copy {:.1} s, build {:.1} s, choose {:.1} s, the price of writes and the rest {:.1} s; {} indexes tried, {} executions",
+        "copy {:.1} s, build {:.1} s, {} estimates {:.2} s, choose and prove {:.1} s, the price of writes and the rest {:.1} s; {} indexes tried, {} executions",
         times.copy.as_secs_f64(),
         times.build.as_secs_f64(),
+        advice.estimated,
+        times.draft.as_secs_f64(),
         times.choose.as_secs_f64(),
         times.all.saturating_sub(known).as_secs_f64(),
         advice.tried,

@@ -16,17 +16,24 @@ mod server;
 mod show;
 mod tables;
 
-use std::{path::PathBuf, time::Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
-use speedwell_plan::{Advice, AdviceOptions, Asked, Verdict, advise};
+use speedwell_plan::{Advice, AdviceOptions, Asked, Goal, Verdict, advise};
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use self::server::{explained, figure, rebuild, run};
+use self::server::{explained, figure, rebuild, run, tried};
 
 /// What the protocol leaves out.
 const LEFT_OUT: [&str; 3] = ["q2", "q17", "q20"];
 /// Turns of each query; the quickest counts.
 const TURNS: usize = 2;
+/// What is given up, and counts as long as this. Query 21 takes hours without an index at a scale of 1.
+const MOST_TIME: Duration = Duration::from_secs(120);
+/// Nothing is executed again that took so long.
+const LONG: Duration = Duration::from_secs(20);
 /// The bytes that other advisors were given, at a scale of 1.
 const BUDGETS: [u64; 2] = [500_000_000, 1_500_000_000];
 
@@ -54,6 +61,7 @@ async fn main() {
         rebuild(&mut database, &[]).await;
         let begun = Instant::now();
         let options = AdviceOptions {
+            goal: Goal::Total,
             most_bytes,
             ..AdviceOptions::default()
         };
@@ -134,7 +142,7 @@ async fn compare(
     let with = measured(database, measurable).await;
 
     println!(
-        "\n{:<6} {:<13} {:>12} {:>12} {:>9} {:>9}",
+        "\n{:<6} {:<13} {:>12} {:>12} {:>10} {:>9}",
         "query", "verdict", "cost was", "is", "ms was", "is"
     );
     for judged in &advice.statements {
@@ -148,7 +156,7 @@ async fn compare(
             .position(|asked| asked.name == judged.name)
         {
             Some(at) => println!(
-                "{:<6} {verdict:<13} {:>12.0} {:>12.0} {:>9.1} {:>9.1}",
+                "{:<6} {verdict:<13} {:>12.0} {:>12.0} {:>10.1} {:>9.1}",
                 judged.name, none[at].cost, with[at].cost, none[at].millis, with[at].millis
             ),
             None => println!("{:<6} {verdict}", judged.name),
@@ -181,6 +189,10 @@ async fn summary(
     );
 }
 
+fn limit(time: Duration) -> String {
+    format!("SET statement_timeout = {}", time.as_millis())
+}
+
 async fn measured(database: &mut PgConnection, queries: &[&Asked]) -> Vec<Measured> {
     run(
         database,
@@ -192,9 +204,18 @@ async fn measured(database: &mut PgConnection, queries: &[&Asked]) -> Vec<Measur
         let planned = explained(database, "COSTS ON", &asked.sql).await;
         let mut millis = f64::MAX;
         for _ in 0..TURNS {
-            let top = explained(database, "ANALYZE, TIMING OFF", &asked.sql).await;
-            let time = top["Execution Time"].as_f64().expect("a time");
+            let begun = Instant::now();
+            run(database, limit(MOST_TIME)).await;
+            let top = tried(database, "ANALYZE, TIMING OFF", &asked.sql).await;
+            run(database, limit(Duration::ZERO)).await;
+            let time = top.map_or(MOST_TIME.as_secs_f64() * 1000.0, |top| {
+                top["Execution Time"].as_f64().expect("a time")
+            });
             millis = millis.min(time);
+            // The second turn is for the pages that the first had to fetch.
+            if begun.elapsed() > LONG {
+                break;
+            }
         }
         all.push(Measured {
             cost: figure(&planned, "Total Cost"),

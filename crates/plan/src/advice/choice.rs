@@ -45,6 +45,14 @@ pub(crate) async fn choose<G: Ground>(
     trials: &mut Trials<G>,
     banned: &BTreeSet<usize>,
 ) -> Result<Set, AdviceError> {
+    if let Some(drafted) = trials.drafted.clone() {
+        let mut chosen = &drafted.chosen - banned;
+        let mut promising = Promising::new((&drafted.beside - banned).into_iter());
+        while let Some(best) = promising.best(trials, &chosen).await? {
+            chosen.insert(best);
+        }
+        return Ok(chosen);
+    }
     let mut chosen = Set::new();
     let mut useful = Set::new();
     for _ in 0..MOST_PASSES {

@@ -114,6 +114,9 @@ pub(crate) struct Write {
     pub(crate) table: String,
     /// How.
     pub(crate) kind: WriteKind,
+    /// Whether each index of the table takes part: PostgreSQL leaves the entries of rows that are
+    /// deleted to `VACUUM`.
+    pub(crate) keeps_up: bool,
 }
 
 /// How a statement writes.

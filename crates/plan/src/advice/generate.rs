@@ -13,7 +13,11 @@ use crate::{Index, Schema, Table};
 
 /// Columns that are stored beside; more make a second table.
 const MOST_INCLUDED: usize = 3;
-/// Bytes of a column that is stored beside, on average.
+/// Behind a range, of which many rows are read to keep a few, more are worth it.
+const MOST_BEHIND_RANGE: usize = 6;
+/// Characters of all that is stored beside, on average.
+const WIDEST_TOGETHER: usize = 128;
+/// Characters of a column that is stored beside, on average.
 const WIDEST_INCLUDED: usize = 32;
 /// Values of a column whose constants make a partial index.
 const FEW_VALUES: usize = 10;
@@ -406,12 +410,18 @@ impl Searching<'_> {
             .filter(|name| !in_key(name) && !met(name) && !rowid(name))
             .cloned()
             .collect();
-        let narrow =
-            |name: &String| self.workload.samples.width(&self.table.name, name) <= WIDEST_INCLUDED;
-        (1..=MOST_INCLUDED)
+        let width = |name: &String| self.workload.samples.width(&self.table.name, name);
+        let narrow = |name: &String| width(name) <= WIDEST_INCLUDED;
+        let last = candidate.keys.last();
+        let most = match last.is_some_and(|key| self.search.ranges.contains(&key.term)) {
+            true => MOST_BEHIND_RANGE,
+            false => MOST_INCLUDED,
+        };
+        (1..=most)
             .contains(&names.len())
             .then_some(names)
             .filter(|names| names.iter().all(narrow))
+            .filter(|names| names.iter().map(width).sum::<usize>() <= WIDEST_TOGETHER)
     }
 }
 

@@ -62,6 +62,17 @@ impl Effort {
     }
 }
 
+/// Statements whose costs are asked for.
+pub(crate) struct Estimated<'a> {
+    /// The indexes that are there beside the database's own.
+    pub(crate) with: Vec<&'a Candidate>,
+    /// Those that are not.
+    pub(crate) without: Vec<&'a Candidate>,
+    /// Whether all of them are built: else [`Ground::sizes`] knows those that are there.
+    pub(crate) are_built: bool,
+    pub(crate) statements: Vec<&'a str>,
+}
+
 /// The rows of a query, values as texts; or the database's reason why there are none.
 pub(crate) type Rows = Result<Vec<Vec<Option<String>>>, String>;
 
@@ -76,6 +87,19 @@ pub(crate) trait Ground {
     ) -> Result<Vec<Candidate>, AdviceError> {
         Ok(candidates.into_iter().map(|(index, _)| index).collect())
     }
+
+    /// The bytes that each would take, guessed without building it, and none of those of which that
+    /// cannot be guessed; none at all where nothing can.
+    async fn sizes(
+        &mut self,
+        _candidates: &[Candidate],
+    ) -> Result<Option<Vec<Option<u64>>>, AdviceError> {
+        Ok(None)
+    }
+
+    /// What statements would cost, by the planner's estimate where it makes one and elsewhere by
+    /// executing them; none of what the database does not take.
+    async fn estimates(&mut self, asked: &Estimated<'_>) -> Result<Vec<Option<f64>>, AdviceError>;
 
     /// Builds what can be built; what cannot is left out.
     async fn build(&mut self, candidates: Vec<Candidate>) -> Result<Vec<Built>, AdviceError>;

@@ -4,6 +4,7 @@
 mod candidate;
 mod choice;
 mod condition;
+mod draft;
 mod drops;
 mod error;
 mod facts;
@@ -28,12 +29,13 @@ use speedwell_sql::Dialect;
 
 use self::{
     candidate::Candidate,
+    draft::{Drafting, Sized, draft},
     facts::{Facts, facts},
     generate::{Workload, candidates},
     ground::{Built, Ground},
     rewrite::Field,
     sample::Samples,
-    trial::{Fired, Trials, Tried},
+    trial::{Drafted, Fired, Trials, Tried},
 };
 use crate::{Database, Schema};
 
@@ -69,11 +71,25 @@ impl Asked {
 /// See [`AdviceOptions::most_time`].
 const MOST_TIME: Duration = Duration::from_secs(60);
 
-/// Where advice is sought, and within which bounds.
+/// What the advised indexes are to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Goal {
+    /// Make each statement as many times cheaper as they can, whether it is long or short: what
+    /// those want who wait for answers.
+    #[default]
+    Each,
+    /// Make all statements together as cheap as they can, by the planner's estimate: what reports
+    /// want, under [`AdviceOptions::most_bytes`] above all.
+    Total,
+}
+
+/// Where advice is sought, what for, and within which bounds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AdviceOptions<'a> {
     /// The server for the scratch copy of a PostgreSQL database; by default the audited one's.
     pub scratch: Option<&'a str>,
+    /// What the indexes are to do.
+    pub goal: Goal,
     /// Bytes that all advised indexes together may take; by default as many as they are worth.
     pub most_bytes: Option<u64>,
     /// How long a statement may take in a trial before it is given up; by default a minute.
@@ -108,6 +124,7 @@ pub async fn advise(
         trigrams,
         workload,
         read: &read,
+        goal: options.goal,
         most_bytes: options.most_bytes,
         most_time: options.most_time.unwrap_or(MOST_TIME),
     };
@@ -154,6 +171,25 @@ pub async fn build_indexes(url: &str, indexes: &[AdvisedIndex]) -> Result<(), Ad
     }
 }
 
+/// What does not fit by its guessed size may fit when it is built: such a part more than fits is
+/// built.
+const MARGIN_OF_GUESSES: u64 = 8;
+
+/// What candidates are built for.
+struct Building<'b> {
+    statements: &'b [Tried],
+    fired: &'b Fired,
+}
+
+/// The candidates that are built.
+struct Candidates {
+    built: Vec<Built>,
+    drafted: Option<Drafted>,
+    /// How long estimates took, and how many there were.
+    drafting: Duration,
+    estimates: u64,
+}
+
 /// Everything that is known before the trials.
 struct Work<'a> {
     dialect: Dialect,
@@ -162,6 +198,7 @@ struct Work<'a> {
     trigrams: bool,
     workload: &'a [Asked],
     read: &'a [Result<Facts, String>],
+    goal: Goal,
     most_bytes: Option<u64>,
     most_time: Duration,
 }
@@ -187,15 +224,26 @@ impl Work<'_> {
             })
             .collect();
         let fired = fired(self.schema);
-        let built = match self.built(&mut ground, asked, &statements, &fired).await {
-            Ok(built) => built,
+        let field = Building {
+            statements: &statements,
+            fired: &fired,
+        };
+        let building = match self.goal {
+            Goal::Each => self.built(&mut ground, asked, &field).await,
+            Goal::Total => self.drafted(&mut ground, asked, &field).await,
+        };
+        let building = match building {
+            Ok(building) => building,
             Err(error) => return (Err(error), ground),
         };
-        let building = begun.elapsed();
-        let mut trials = Trials::new(ground, statements, built, self.schema, fired);
+        let spent = begun.elapsed();
+        let mut trials = Trials::new(ground, statements, building.built, self.schema, fired);
         trials.most_bytes = self.most_bytes;
+        trials.drafted = building.drafted;
         let result = self.proved(&mut trials).await.map(|mut advice| {
-            advice.times.build = building;
+            advice.times.build = spent.saturating_sub(building.drafting);
+            advice.times.draft = building.drafting;
+            advice.estimated = building.estimates;
             advice
         });
         (result, trials.ground)
@@ -206,18 +254,12 @@ impl Work<'_> {
         &self,
         ground: &mut G,
         asked: Vec<Candidate>,
-        statements: &[Tried],
-        fired: &Fired,
-    ) -> Result<Vec<Built>, AdviceError> {
-        // What triggers of foreign keys search is in no plan.
-        let is_fired = |candidate: &Candidate| {
-            let mut facts = statements.iter().map(|statement| &statement.facts);
-            facts.any(|facts| trial::is_fired(facts, candidate, fired, self.schema))
-        };
-        let (mut kept, others): (Vec<_>, Vec<_>) = asked.into_iter().partition(is_fired);
+        field: &Building<'_>,
+    ) -> Result<Candidates, AdviceError> {
+        let (mut kept, others) = self.fired_first(asked, field);
         let others = others.into_iter().map(|candidate| {
-            let concerned = statements.iter().filter(|statement| {
-                trial::is_felt(&statement.facts, &candidate, fired, self.schema)
+            let concerned = field.statements.iter().filter(|statement| {
+                trial::is_felt(&statement.facts, &candidate, field.fired, self.schema)
             });
             let texts = concerned.flat_map(|statement| statement.texts.iter().take(choice::VALUES));
             let texts = texts.map(String::as_str).collect();
@@ -225,7 +267,103 @@ impl Work<'_> {
         });
         kept.extend(ground.promising(others.collect()).await?);
         kept.sort();
-        ground.build(kept).await
+        Ok(Candidates {
+            built: ground.build(kept).await?,
+            drafted: None,
+            drafting: Duration::ZERO,
+            estimates: 0,
+        })
+    }
+
+    /// Builds what estimates would choose, and more, for sizes are guessed; and chooses again by
+    /// what was built.
+    async fn drafted<G: Ground>(
+        &self,
+        ground: &mut G,
+        asked: Vec<Candidate>,
+        field: &Building<'_>,
+    ) -> Result<Candidates, AdviceError> {
+        let begun = Instant::now();
+        let (fired, others) = self.fired_first(asked, field);
+        let mut estimates = 0;
+        let mut wanted = match ground.sizes(&others).await? {
+            None => others,
+            Some(sizes) => {
+                let (mut known, mut unknown) = (Vec::new(), Vec::new());
+                for (candidate, bytes) in others.into_iter().zip(sizes) {
+                    match bytes {
+                        Some(bytes) => known.push(Sized { candidate, bytes }),
+                        None => unknown.push(candidate),
+                    }
+                }
+                let generous = self.most_bytes.map(|most| most + most / MARGIN_OF_GUESSES);
+                let drafting = self.drafting(&known, false, generous, field);
+                let (chosen, asked) = draft(ground, &drafting).await?;
+                estimates += asked;
+                let chosen = chosen.into_iter().map(|at| known[at].candidate.clone());
+                unknown.extend(chosen);
+                unknown
+            }
+        };
+        let mut drafting = begun.elapsed();
+        wanted.extend(fired.iter().cloned());
+        wanted.sort();
+        let built = ground.build(wanted).await?;
+        let begun = Instant::now();
+        let sized: Vec<Sized> = built
+            .iter()
+            .map(|built| Sized {
+                candidate: built.candidate.clone(),
+                bytes: built.bytes,
+            })
+            .collect();
+        let again = self.drafting(&sized, true, self.most_bytes, field);
+        let (chosen, asked) = draft(ground, &again).await?;
+        estimates += asked;
+        drafting += begun.elapsed();
+        let is_fired = |at: &usize| fired.contains(&built[*at].candidate);
+        let beside = (0..built.len()).filter(|at| !chosen.contains(at) && is_fired(at));
+        Ok(Candidates {
+            drafted: Some(Drafted {
+                beside: beside.collect(),
+                chosen,
+            }),
+            built,
+            drafting,
+            estimates,
+        })
+    }
+
+    fn drafting<'d>(
+        &'d self,
+        sized: &'d [Sized],
+        are_built: bool,
+        most_bytes: Option<u64>,
+        field: &Building<'d>,
+    ) -> Drafting<'d> {
+        let tried = self.workload.iter().zip(self.read);
+        let tried = tried.filter(|(_, facts)| facts.is_ok());
+        Drafting {
+            sized,
+            are_built,
+            statements: field.statements,
+            repeated: tried.map(|(asked, _)| asked.repeated).collect(),
+            fired: field.fired,
+            schema: self.schema,
+            most_bytes,
+        }
+    }
+
+    /// Those that triggers of foreign keys search, which is in no plan, and the others.
+    fn fired_first(
+        &self,
+        asked: Vec<Candidate>,
+        field: &Building<'_>,
+    ) -> (Vec<Candidate>, Vec<Candidate>) {
+        asked.into_iter().partition(|candidate| {
+            let mut facts = field.statements.iter().map(|statement| &statement.facts);
+            facts.any(|facts| trial::is_fired(facts, candidate, field.fired, self.schema))
+        })
     }
 
     /// Everything that the trials tell.

@@ -44,6 +44,8 @@ pub struct Advice {
     pub tried: usize,
     /// Indexes that were refused because a statement got worse with them.
     pub refused: Vec<Refused>,
+    /// Estimates that the planner was asked for, for [`super::Goal::Total`].
+    pub estimated: u64,
     /// Statements that were executed.
     pub executed: u64,
     /// How long it took.
@@ -70,6 +72,8 @@ pub struct Times {
     pub copy: Duration,
     /// Building the candidates.
     pub build: Duration,
+    /// Choosing by the planner's estimates, for [`super::Goal::Total`].
+    pub draft: Duration,
     /// Choosing among them, executions included.
     pub choose: Duration,
     /// All of it.
@@ -228,6 +232,7 @@ pub(crate) fn advice<G>(
                 with: with.run().map(Figures::from),
             })
             .collect(),
+        estimated: 0,
         executed: trials.executed,
         times: Times::default(),
     }
@@ -248,6 +253,7 @@ fn judged<G>(
             .table(name)
             .is_some_and(|table| table.rows != Some(0))
     };
+    let writes = trials.statements[place].facts.write.is_some();
     let verdict = match (before, after) {
         (Cost::Failed(reason), _) | (_, Cost::Failed(reason)) => Verdict::Cannot(reason.clone()),
         (Cost::TookTooLong, Cost::TookTooLong) => Verdict::Cannot(format!(
@@ -268,7 +274,7 @@ fn judged<G>(
                     .to_owned(),
             )
         }
-        _ if after.pages() > before.pages() => Verdict::Cannot(
+        _ if writes && after.pages() > before.pages() => Verdict::Cannot(
             "it keeps up the indexes that serve the other statements, and costs more for that"
                 .to_owned(),
         ),

@@ -20,7 +20,7 @@ use super::{
     AdvisedIndex,
     candidate::{Candidate, quoted},
     error::AdviceError,
-    ground::{Built, Effort, Ground, Rows, Run, Stopped, WritePrice},
+    ground::{Built, Effort, Estimated, Ground, Rows, Run, Stopped, WritePrice},
     sample::{LOOKED_AT, Sample, Samples},
 };
 use crate::{Schema, sqlite::file};
@@ -313,6 +313,18 @@ fn known<T>(price: Result<T, sqlx::Error>) -> Result<Option<T>, AdviceError> {
 }
 
 impl Ground for SqliteGround {
+    async fn estimates(&mut self, asked: &Estimated<'_>) -> Result<Vec<Option<f64>>, AdviceError> {
+        let hidden: Vec<String> = asked.without.iter().map(|index| index.name()).collect();
+        let mut costs = Vec::with_capacity(asked.statements.len());
+        self.enter(&hidden, true).await?;
+        for statement in &asked.statements {
+            let run = self.run(statement).await?.ok();
+            costs.push(run.map(|run| run.pages + run.trigger_pages));
+        }
+        self.leave().await?;
+        Ok(costs)
+    }
+
     async fn build(&mut self, candidates: Vec<Candidate>) -> Result<Vec<Built>, AdviceError> {
         let mut kept = Vec::new();
         for candidate in candidates {

@@ -19,6 +19,14 @@ pub(crate) type Set = BTreeSet<usize>;
 /// For each table those whose rows refer to it, directly or through others.
 pub(crate) type Fired = BTreeMap<String, BTreeSet<String>>;
 
+/// What estimates have chosen among those built.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Drafted {
+    pub(crate) chosen: Set,
+    /// Those of which estimates say nothing, because triggers of foreign keys search them.
+    pub(crate) beside: Set,
+}
+
 /// A statement with the values that it is tried with.
 pub(crate) struct Tried {
     pub(crate) facts: Facts,
@@ -102,6 +110,8 @@ pub(crate) struct Trials<G> {
     pub(crate) fired: Fired,
     /// Bytes that all chosen indexes together may take.
     pub(crate) most_bytes: Option<u64>,
+    /// Of advice for the least total.
+    pub(crate) drafted: Option<Drafted>,
     /// Indexes of the database that are away.
     pub(crate) besides: BTreeSet<String>,
     /// Whether statements that take long without advice are given up once it is plain that they
@@ -154,6 +164,7 @@ impl<G: Ground> Trials<G> {
             built,
             fired,
             most_bytes: None,
+            drafted: None,
             besides: BTreeSet::new(),
             costs: HashMap::new(),
             runs: HashMap::new(),
@@ -377,8 +388,8 @@ impl<G: Ground> Trials<G> {
 /// Whether the statement keeps the index up, may use it itself, or sets off triggers of foreign
 /// keys that may.
 pub(crate) fn is_felt(facts: &Facts, index: &Candidate, fired: &Fired, schema: &Schema) -> bool {
-    let keeps_up = facts.write.iter().any(|write| write.table == index.table);
-    keeps_up
+    let mut written = facts.write.iter().filter(|write| write.keeps_up);
+    written.any(|write| write.table == index.table)
         || facts.searches.iter().any(|search| is_usable(search, index))
         || is_fired(facts, index, fired, schema)
 }

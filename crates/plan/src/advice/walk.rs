@@ -209,6 +209,7 @@ impl<'a> Walk<'a> {
         self.found.write = Some(Write {
             table: table.name.clone(),
             kind: WriteKind::Insert,
+            keeps_up: true,
         });
         let named: Vec<String> = match insert.columns.is_empty() {
             true => table
@@ -278,6 +279,7 @@ impl<'a> Walk<'a> {
         self.found.write = Some(Write {
             table,
             kind: WriteKind::Update(set),
+            keeps_up: true,
         });
         self.returning(update.returning.as_deref(), &scope);
         self.branches(&block);
@@ -301,6 +303,7 @@ impl<'a> Walk<'a> {
         self.found.write = Some(Write {
             table: self.found.searches[target].table.clone(),
             kind: WriteKind::Delete,
+            keeps_up: self.dialect != Dialect::Postgres,
         });
         self.returning(delete.returning.as_deref(), &scope);
         self.branches(&block);

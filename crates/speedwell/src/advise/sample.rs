@@ -63,10 +63,12 @@ pub(super) fn advice() -> Advice {
                 millis: 15.0,
             }),
         }],
+        estimated: 0,
         executed: 31,
         times: Times {
             copy: Duration::from_millis(500),
             build: Duration::from_millis(100),
+            draft: Duration::ZERO,
             choose: Duration::from_millis(200),
             all: Duration::from_millis(900),
         },

@@ -182,6 +182,9 @@ fn rewritten(rewrite: &Rewrite, unit: &str) -> String {
         RewriteKind::Batch => "one statement for all values",
         RewriteKind::Keyset => "a page that begins behind the last row of the one before",
         RewriteKind::NoCount => "with a limit one higher, and no count beside it",
+        RewriteKind::Columns => {
+            "without the columns that hold most of the bytes, if the program does not look at them"
+        }
         RewriteKind::FullText => "a search in a full-text table",
     };
     let prepare = rewrite.prepare.iter();
@@ -246,10 +249,12 @@ pub(super) fn json(advice: &Advice, workload: &Workload) -> Value {
         "rewrites": advice.rewrites,
         "refused": advice.refused,
         "tried": advice.tried,
+        "estimated": advice.estimated,
         "executed": advice.executed,
         "seconds": {
             "copy": advice.times.copy.as_secs_f64(),
             "build": advice.times.build.as_secs_f64(),
+            "draft": advice.times.draft.as_secs_f64(),
             "choose": advice.times.choose.as_secs_f64(),
             "all": advice.times.all.as_secs_f64(),
         },

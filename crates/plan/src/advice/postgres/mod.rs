@@ -1,6 +1,7 @@
 //! A scratch database of PostgreSQL: made from the audited one's schema and rows, tried, dropped.
 
 mod copy;
+mod imagined;
 mod session;
 
 pub(crate) use session::{build, open};

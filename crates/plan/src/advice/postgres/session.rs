@@ -17,9 +17,9 @@ use crate::{
     Schema, ScratchDatabase,
     advice::{
         AdvisedIndex,
-        candidate::{Candidate, Method, TRIGRAMS},
+        candidate::{Candidate, TRIGRAMS},
         error::AdviceError,
-        ground::{Built, Effort, Ground, Rows, Run, Stopped, WritePrice},
+        ground::{Built, Effort, Estimated, Ground, Rows, Run, Stopped, WritePrice},
         sample::{LOOKED_AT, Sample, Samples},
     },
     postgres::{connect, options},
@@ -32,7 +32,7 @@ const WRITTEN_ROWS: u64 = 500;
 
 /// A scratch database, its connection and the audited database's rows in it.
 pub(crate) struct PostgresGround {
-    connection: PgConnection,
+    pub(super) connection: PgConnection,
     // Dropped behind its connection.
     scratch: ScratchDatabase,
     /// Whether indexes can be hidden by a mark in the catalogue, which is quicker than dropping.
@@ -194,13 +194,16 @@ impl PostgresGround {
         Ok(blocks.unwrap_or(0) as f64)
     }
 
-    async fn simple(&mut self, statement: &'static str) -> Result<(), AdviceError> {
+    pub(super) async fn simple(&mut self, statement: &'static str) -> Result<(), AdviceError> {
         let executed = self.connection.execute(statement).await;
         executed.map(drop).map_err(AdviceError::Scratch)
     }
 
     /// An EXPLAIN: the plan, or the server's reason.
-    async fn explain(&mut self, question: String) -> Result<Result<Value, Stopped>, AdviceError> {
+    pub(super) async fn explain(
+        &mut self,
+        question: String,
+    ) -> Result<Result<Value, Stopped>, AdviceError> {
         // The simple protocol asks once where the other asks twice. It would take several
         // statements, but what comes here was read as one.
         let asking = sqlx::raw_sql(AssertSqlSafe(question));
@@ -225,21 +228,18 @@ impl Ground for PostgresGround {
         &mut self,
         candidates: Vec<(Candidate, Vec<&str>)>,
     ) -> Result<Vec<Candidate>, AdviceError> {
-        if self.connection.execute(HYPOTHETICAL).await.is_err() {
-            return Ok(candidates.into_iter().map(|(index, _)| index).collect());
-        }
-        self.simple("BEGIN").await?;
-        self.simple("SAVEPOINT trial").await?;
-        let mut kept = self.planned(&candidates).await?;
-        for each in candidates {
-            // One that is not the best of all may be the best beside what is chosen.
-            let alone = std::slice::from_ref(&each);
-            if !kept.contains(&each.0) && !self.planned(alone).await?.is_empty() {
-                kept.insert(each.0);
-            }
-        }
-        self.leave().await?;
-        Ok(kept.into_iter().collect())
+        self.likely(candidates).await
+    }
+
+    async fn sizes(
+        &mut self,
+        candidates: &[Candidate],
+    ) -> Result<Option<Vec<Option<u64>>>, AdviceError> {
+        self.guessed(candidates).await
+    }
+
+    async fn estimates(&mut self, asked: &Estimated<'_>) -> Result<Vec<Option<f64>>, AdviceError> {
+        self.costs(asked).await
     }
 
     async fn build(&mut self, candidates: Vec<Candidate>) -> Result<Vec<Built>, AdviceError> {
@@ -309,7 +309,7 @@ impl Ground for PostgresGround {
     async fn enter(&mut self, hidden: &[String], writes: bool) -> Result<(), AdviceError> {
         self.simple("BEGIN").await?;
         // An index that is only hidden is still kept up.
-        if writes || !self.superuser {
+        if writes || !self.superuser || hidden.is_empty() {
             return self.drop_indexes(hidden).await;
         }
         let hiding = sqlx::query(HIDE).bind(hidden.to_vec());
@@ -446,62 +446,6 @@ impl Ground for PostgresGround {
 }
 
 impl PostgresGround {
-    /// Those of the indexes that plans use, were they there; where that cannot be asked they may.
-    async fn planned(
-        &mut self,
-        candidates: &[(Candidate, Vec<&str>)],
-    ) -> Result<BTreeSet<Candidate>, AdviceError> {
-        let mut planned = BTreeSet::new();
-        let mut names: Vec<(String, &Candidate)> = Vec::new();
-        let mut texts: BTreeSet<&str> = BTreeSet::new();
-        for (candidate, concerned) in candidates {
-            match self.imagined(candidate).await? {
-                Some(name) => {
-                    names.push((name, candidate));
-                    texts.extend(concerned);
-                }
-                None => {
-                    planned.insert(candidate.clone());
-                }
-            }
-        }
-        for text in texts {
-            if names.len() == 1 && !planned.is_empty() {
-                break;
-            }
-            let plan = self.plan(text).await?.unwrap_or_default();
-            let used = names.iter().filter(|(name, _)| plan.contains(name));
-            planned.extend(used.map(|(_, index)| (*index).clone()));
-        }
-        self.simple(FORGET).await?;
-        Ok(planned)
-    }
-
-    /// Lets the planner believe that the index is there: the name that plans call it by.
-    async fn imagined(&mut self, candidate: &Candidate) -> Result<Option<String>, AdviceError> {
-        // How selective an expression is, is known only once it was looked at in a built index.
-        let is_estimated = candidate.keys.iter().all(|key| !key.expression);
-        if candidate.method != Method::Btree || !is_estimated {
-            return Ok(None);
-        }
-        let spelled = Candidate {
-            condition: candidate.condition.as_deref().map(as_planned),
-            ..candidate.clone()
-        };
-        let imagined = sqlx::query_scalar::<_, String>(IMAGINE)
-            .bind(spelled.ddl(speedwell_sql::Dialect::Postgres))
-            .fetch_one(&mut self.connection)
-            .await;
-        match imagined {
-            Ok(name) => Ok(Some(name)),
-            Err(sqlx::Error::Database(_)) => {
-                self.simple(BACK).await?;
-                Ok(None)
-            }
-            Err(error) => Err(AdviceError::Scratch(error)),
-        }
-    }
-
     async fn drop_indexes(&mut self, hidden: &[String]) -> Result<(), AdviceError> {
         if hidden.is_empty() {
             return self.simple(BEGUN).await;
@@ -584,20 +528,6 @@ impl PostgresGround {
     }
 }
 
-/// A condition as the planner has it in mind: it makes `flag` of `flag = true`, and HypoPG compares
-/// the condition of an index as it is written.
-fn as_planned(condition: &str) -> String {
-    let parts = condition.split(" AND ").map(|part| {
-        let (name, value) = part.rsplit_once(" = ").unwrap_or((part, ""));
-        match value.to_lowercase().as_str() {
-            "true" => name.to_owned(),
-            "false" => format!("NOT {name}"),
-            _ => part.to_owned(),
-        }
-    });
-    parts.collect::<Vec<_>>().join(" AND ")
-}
-
 /// What the server refuses has no known price.
 fn known<T>(price: Result<T, AdviceError>) -> Result<Option<T>, AdviceError> {
     match price {
@@ -632,14 +562,6 @@ const SESSION: &str = "
     SET statement_timeout = '60s';
     SET lock_timeout = '10s'";
 
-/// HypoPG, where the server has it.
-const HYPOTHETICAL: &str = "CREATE EXTENSION IF NOT EXISTS hypopg";
-
-/// It answers with the name that plans call the index by.
-const IMAGINE: &str = "SELECT indexname FROM hypopg_create_index($1)";
-
-const FORGET: &str = "SELECT hypopg_reset()";
-
 const SUPERUSER: &str = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user";
 
 /// Foreign keys keep the plans of their triggers, and do not notice that an index is hidden.
@@ -648,7 +570,7 @@ const BEGUN: &str = "
     SAVEPOINT trial";
 
 /// Takes back what a statement did; the savepoint stays.
-const BACK: &str = "ROLLBACK TO trial";
+pub(super) const BACK: &str = "ROLLBACK TO trial";
 
 const HIDE: &str = "
     UPDATE pg_index
@@ -681,15 +603,7 @@ const REFERRING: &str = "
 
 #[cfg(test)]
 mod tests {
-    use super::{as_planned, with_place};
-
-    #[test]
-    fn a_condition_is_spelled_as_the_planner_has_it_in_mind() {
-        assert_eq!(
-            as_planned("is_active = true AND status = 'new' AND \"is read\" = FALSE AND x IS NULL"),
-            "is_active AND status = 'new' AND NOT \"is read\" AND x IS NULL"
-        );
-    }
+    use super::with_place;
 
     #[test]
     fn the_name_in_an_address_gives_way_to_the_scratch_database() {

@@ -1,6 +1,7 @@
 //! Rewrites of statements, tried like indexes: the rows compared, the pages counted.
 
 mod batch;
+mod columns;
 mod full_text;
 mod keyset;
 mod no_count;
@@ -62,6 +63,8 @@ pub enum RewriteKind {
     Keyset,
     /// The page with a limit one higher, in place of a count of all rows.
     NoCount,
+    /// Named columns without those that hold most of the bytes, in place of `*`.
+    Columns,
     /// A search in a full-text table, in place of a pattern that may begin anywhere (SQLite).
     FullText,
 }
@@ -219,6 +222,11 @@ async fn tries<G: Ground>(
                 Err(Unfit::No(reason)),
             ),
         });
+    }
+    if let Some((draft, outputs)) = columns::draft(place, query, field) {
+        let ground = &mut trials.ground;
+        let result = columns::measure(&draft, &outputs, query, &facts, field, ground).await;
+        tried.push((draft, result));
     }
     if let Some((page, draft)) = no_count::draft(place, query, plain, field)
         && let Some(paged) = &plain[page]

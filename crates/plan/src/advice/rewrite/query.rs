@@ -150,6 +150,11 @@ impl Plain {
         self.bindings.get(binding).map(|(_, table)| table)
     }
 
+    /// The table that is called so.
+    pub(super) fn binding(&self, name: &str) -> Option<usize> {
+        self.bindings.iter().position(|(known, _)| known == name)
+    }
+
     /// A column of one of the tables as it must be written.
     pub(super) fn written(&self, binding: usize, column: &str) -> String {
         let column = crate::advice::candidate::quoted(column);
@@ -427,7 +432,7 @@ fn found(binding: usize, table: &Table, name: &Ident) -> Option<Found> {
     })
 }
 
-fn folded(name: &Ident) -> String {
+pub(super) fn folded(name: &Ident) -> String {
     match name.quote_style {
         None => name.value.to_ascii_lowercase(),
         Some(_) => name.value.clone(),

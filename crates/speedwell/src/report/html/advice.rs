@@ -74,7 +74,11 @@ fn one_rewrite(rewrite: &RewriteAdvice, advice: &AdviceReport, report: &Report) 
     html! {
         div.card {
             pre { @for statement in &rewrite.prepare { (statement) ";\n" } (rewrite.sql) ";" }
-            @if rewrite.kind == RewriteKind::NoCount { p { "With a limit one higher, and no count beside it." } }
+            @match rewrite.kind {
+                RewriteKind::NoCount => p { "With a limit one higher, and no count beside it." },
+                RewriteKind::Columns => p { "Without the columns that hold most of the bytes, if the program does not look at them." },
+                _ => {}
+            }
             dl.finding {
                 dt { "instead of" } dd {
                     @if rewrite.statements > 1 { (rewrite.statements) " statements, among them " }

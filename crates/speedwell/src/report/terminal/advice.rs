@@ -79,6 +79,7 @@ impl Page {
     fn rewrite(&mut self, rewrite: &RewriteAdvice, advice: &AdviceReport) {
         let longer = match rewrite.kind {
             RewriteKind::NoCount => "  -- with a limit one higher, and no count beside it",
+            RewriteKind::Columns => "  -- if the program does not look at the other columns",
             _ => "",
         };
         for statement in &rewrite.prepare {
