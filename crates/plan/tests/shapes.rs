@@ -187,6 +187,9 @@ async fn a_pattern_that_may_begin_anywhere_gets_a_full_text_table_in_sqlite() {
          OR id IN (SELECT rowid FROM notes_body_title_fts WHERE body LIKE $2) ORDER BY n.id"
     );
 
+    assert!(rewrite.insert.unwrap().micros > 0.0, "{rewrite:#?}");
+    assert!(rewrite.update.is_some() && rewrite.delete.is_some());
+
     // What it says is to be executed works, and follows what is written afterwards.
     for statement in &rewrite.prepare {
         let statement = AssertSqlSafe(statement.clone());
@@ -216,6 +219,17 @@ async fn a_pattern_that_may_begin_anywhere_gets_a_full_text_table_in_sqlite() {
         .await
         .unwrap();
     assert_eq!(again.rewrites[0].prepare, Vec::<String>::new());
+
+    // And it can be taken back.
+    for statement in &rewrite.undo {
+        let statement = AssertSqlSafe(statement.clone());
+        writer.execute(statement).await.unwrap();
+    }
+    let left: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_schema")
+        .fetch_all(&mut writer)
+        .await
+        .unwrap();
+    assert_eq!(left, ["notes"]);
 }
 
 const LETTERS: [&str; 2] = [

@@ -351,8 +351,8 @@ fn advised<G>(
     }
 }
 
-/// What each of the rows costs more with the index than without.
-fn more(rows: u64, with: Effort, without: Effort) -> RowPrice {
+/// What each of the rows costs more with something than without.
+pub(crate) fn more(rows: u64, with: Effort, without: Effort) -> RowPrice {
     let rows = rows as f64;
     RowPrice {
         pages: (with.pages - without.pages).max(0.0) / rows,

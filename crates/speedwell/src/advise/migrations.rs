@@ -15,7 +15,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use speedwell_plan::{Advice, AdvisedIndex};
+use speedwell_plan::{Advice, AdvisedIndex, Rewrite, RewriteOutcome};
 use speedwell_sql::Dialect;
 
 use self::{alembic::Alembic, django::Django, sql::Sql, sqlx::Sqlx};
@@ -50,7 +50,8 @@ pub(super) struct Migrations {
 pub(super) struct Written {
     /// The new files.
     pub(super) files: Vec<PathBuf>,
-    /// Indexes that a migration of the folder builds already, each with the name of its file.
+    /// Indexes and tables that a migration of the folder makes already, each with the name of its
+    /// file.
     pub(super) standing: Vec<(String, String)>,
 }
 
@@ -80,6 +81,8 @@ struct Steps {
     /// Whether each statement must run outside of a transaction.
     concurrently: bool,
     all: Vec<Step>,
+    /// What takes those steps back that do not say it themselves, in this order.
+    undo: Vec<String>,
 }
 
 /// One statement.
@@ -119,14 +122,30 @@ impl Migrations {
     pub(super) fn write(&self, advice: &Advice) -> anyhow::Result<Written> {
         let (mut new, mut standing) = (Vec::new(), Vec::new());
         for index in &advice.indexes {
-            match self.builds(index) {
+            match self.holds(&index.up) {
                 Some(file) => standing.push((index.name.clone(), file.to_owned())),
                 None => new.push(index),
             }
         }
-        let files = match new.as_slice() {
-            [] => Vec::new(),
-            new => self.form.files(&Steps::of(advice.dialect, new)),
+        let (mut prepared, mut tables): (Vec<&Rewrite>, Vec<&str>) = (Vec::new(), Vec::new());
+        for rewrite in advice.rewrites.iter().filter(|each| is_prepared(each)) {
+            // Several statements may search one table.
+            let Some(first) = rewrite
+                .prepare
+                .first()
+                .filter(|sql| !tables.contains(&sql.as_str()))
+            else {
+                continue;
+            };
+            tables.push(first);
+            match self.holds(first) {
+                Some(file) => standing.push((rewrite.statement.clone(), file.to_owned())),
+                None => prepared.push(rewrite),
+            }
+        }
+        let files = match new.is_empty() && prepared.is_empty() {
+            true => Vec::new(),
+            false => self.form.files(&Steps::of(advice.dialect, &new, &prepared)),
         };
         let paths: Vec<PathBuf> = files
             .iter()
@@ -144,9 +163,9 @@ impl Migrations {
         })
     }
 
-    /// The file that builds this very index.
-    fn builds(&self, index: &AdvisedIndex) -> Option<&str> {
-        let statement = self.form.written(&index.up);
+    /// The file that holds this very statement.
+    fn holds(&self, statement: &str) -> Option<&str> {
+        let statement = self.form.written(statement);
         let mut standing = self.standing.iter();
         let found = standing.find(|file| file.text.contains(&statement))?;
         Some(&found.name)
@@ -160,6 +179,11 @@ impl Migrations {
         let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
         written.with_context(|| format!("cannot write `{}`", path.display()))
     }
+}
+
+/// Whether something must be made before a statement can be written so.
+fn is_prepared(rewrite: &Rewrite) -> bool {
+    rewrite.outcome == RewriteOutcome::Proved && !rewrite.prepare.is_empty()
 }
 
 fn already_there(path: &Path) -> String {
@@ -190,7 +214,7 @@ fn standing(folder: &Path) -> std::io::Result<Vec<Standing>> {
 }
 
 impl Steps {
-    fn of(dialect: Dialect, indexes: &[&AdvisedIndex]) -> Self {
+    fn of(dialect: Dialect, indexes: &[&AdvisedIndex], prepared: &[&Rewrite]) -> Self {
         let concurrently = dialect == Dialect::Postgres;
         let trigrams = indexes
             .iter()
@@ -205,9 +229,21 @@ impl Steps {
             up: index.up.clone(),
             down: Some(index.down.clone()),
         });
+        let prepare = prepared.iter().flat_map(|rewrite| &rewrite.prepare);
+        let prepare = prepare.map(|statement| Step {
+            name: "full_text".to_owned(),
+            up: statement.clone(),
+            down: None,
+        });
+        let undo = prepared.iter().flat_map(|rewrite| &rewrite.undo);
         Self {
             concurrently,
-            all: extension.into_iter().chain(indexes).collect(),
+            undo: undo.cloned().collect(),
+            all: extension
+                .into_iter()
+                .chain(indexes)
+                .chain(prepare)
+                .collect(),
         }
     }
 
@@ -218,10 +254,9 @@ impl Steps {
 
     /// The statements that take it back, the last one first.
     fn down(&self) -> impl Iterator<Item = &str> {
-        self.all
-            .iter()
-            .rev()
-            .filter_map(|step| step.down.as_deref())
+        let steps = self.all.iter().rev();
+        let steps = steps.filter_map(|step| step.down.as_deref());
+        self.undo.iter().map(String::as_str).chain(steps)
     }
 }
 
@@ -269,6 +304,7 @@ mod tests {
         let steps = Steps {
             concurrently: false,
             all: vec![step("one"), step("two")],
+            undo: Vec::new(),
         };
         let files = form.files(&steps);
         files
@@ -328,6 +364,29 @@ mod tests {
             let all: Vec<&str> = all.iter().map(|index| index.name.as_str()).collect();
             assert_eq!(names, all, "{tool:?}");
         }
+    }
+
+    #[test]
+    fn what_a_rewrite_needs_is_made_once_and_taken_back() {
+        let home = home("m", &[]);
+        let folder = home.path().join("m");
+        let write = |advice: &Advice| {
+            let migrations = Migrations::open(&folder, Tool::Sqlx).unwrap();
+            migrations.write(advice).unwrap()
+        };
+        let mut advice = sample::advice();
+        advice.dialect = Dialect::Sqlite;
+        advice.indexes.clear();
+        advice.rewrites = vec![sample::full_text("search"), sample::full_text("find")];
+        let written = write(&advice);
+        let texts = written
+            .files
+            .iter()
+            .map(|path| fs::read_to_string(path).unwrap());
+        insta::assert_snapshot!(texts.collect::<Vec<_>>().join("===\n"));
+        let again = write(&advice);
+        assert!(again.files.is_empty(), "{:?}", again.files);
+        assert_eq!(again.standing.len(), 1);
     }
 
     #[test]

@@ -133,11 +133,40 @@ fn rewrite(statement: &str) -> Rewrite {
         kind: RewriteKind::Keyset,
         sql: String::new(),
         prepare: Vec::new(),
+        undo: Vec::new(),
+        insert: None,
+        update: None,
+        delete: None,
         outcome: RewriteOutcome::Cannot("its outputs look across rows".to_owned()),
         tried_on: String::new(),
         before: None,
         after: None,
         statements: 1,
+    }
+}
+
+/// A search of SQLite that needs a table of its own.
+pub(super) fn full_text(statement: &str) -> Rewrite {
+    let strings = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    Rewrite {
+        kind: RewriteKind::FullText,
+        sql: "SELECT id FROM notes WHERE id IN (SELECT rowid FROM notes_fts WHERE body LIKE $1)"
+            .to_owned(),
+        prepare: strings(&[
+            "CREATE VIRTUAL TABLE notes_fts USING fts5(body)",
+            "CREATE TRIGGER notes_fts_insert AFTER INSERT ON notes BEGIN SELECT 1; END",
+        ]),
+        undo: strings(&[
+            "DROP TRIGGER IF EXISTS notes_fts_insert",
+            "DROP TABLE IF EXISTS notes_fts",
+        ]),
+        insert: Some(price(4.0, 12.5)),
+        delete: Some(price(3.0, 9.0)),
+        outcome: RewriteOutcome::Proved,
+        tried_on: "6 choices of values".to_owned(),
+        before: Some(figures(900.0, 12.0)),
+        after: Some(figures(30.0, 0.4)),
+        ..rewrite(statement)
     }
 }
 

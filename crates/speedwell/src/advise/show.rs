@@ -150,30 +150,31 @@ fn paragraph(index: &AdvisedIndex, unit: &str) -> String {
         );
     }
     let _ = write!(text, "  costs  {}", wording::size(index.bytes));
-    let prices = [
-        ("new row", index.insert),
-        ("changed row", index.update),
-        ("deleted row", index.delete),
-    ];
-    let mut first = true;
-    for (what, price) in prices {
-        let Some(RowPrice { pages, micros }) = price else {
-            continue;
-        };
-        let more = match first {
-            true => "more for each",
-            false => "for each",
-        };
-        first = false;
-        let _ = write!(
-            text,
-            ", {} {unit} and {} µs {more} {what}",
-            digits(pages),
-            digits(micros)
-        );
+    let prices = priced([index.insert, index.update, index.delete], unit);
+    if !prices.is_empty() {
+        let _ = write!(text, ", {prices}");
     }
     text.push('\n');
     text
+}
+
+/// What a row costs more that is new, changed or deleted.
+fn priced(prices: [Option<RowPrice>; 3], unit: &str) -> String {
+    let names = ["new row", "changed row", "deleted row"];
+    let known = names
+        .into_iter()
+        .zip(prices)
+        .filter_map(|(what, price)| Some((what, price?)));
+    let mut parts = Vec::new();
+    for (what, RowPrice { pages, micros }) in known {
+        let more = match parts.is_empty() {
+            true => "more for each",
+            false => "for each",
+        };
+        let (pages, micros) = (digits(pages), digits(micros));
+        parts.push(format!("{pages} {unit} and {micros} µs {more} {what}"));
+    }
+    parts.join(", ")
 }
 
 /// A statement written otherwise, and what came of it.
@@ -202,10 +203,17 @@ fn rewritten(rewrite: &Rewrite, unit: &str) -> String {
         _ => String::new(),
     };
     match &rewrite.outcome {
-        RewriteOutcome::Proved => format!(
-            "\nRewrite {name}: {what}\n{prepare}  {}\n  buys   the same rows: {figures}\n",
-            rewrite.sql
-        ),
+        RewriteOutcome::Proved => {
+            let prices = priced([rewrite.insert, rewrite.update, rewrite.delete], unit);
+            let costs = match prices.is_empty() {
+                true => String::new(),
+                false => format!("  costs  {prices}\n"),
+            };
+            format!(
+                "\nRewrite {name}: {what}\n{prepare}  {}\n  buys   the same rows: {figures}\n{costs}",
+                rewrite.sql
+            )
+        }
         RewriteOutcome::NotCheaper => {
             format!("\nTried for {name} and not cheaper: {what}\n  {figures}\n")
         }
@@ -286,7 +294,9 @@ mod tests {
 
     #[test]
     fn advice_reads_as_a_table_and_what_each_index_buys_and_costs() {
-        insta::assert_snapshot!(text(&sample::advice(), &Workload::default()));
+        let mut advice = sample::advice();
+        advice.rewrites.insert(1, sample::full_text("find"));
+        insta::assert_snapshot!(text(&advice, &Workload::default()));
     }
 
     #[test]

@@ -16,9 +16,9 @@ pub(crate) use self::{
     html::html,
     model::{
         AdviceReport, Bar, Bucket, Budget, CacheBar, CacheReport, Exponents, FindingReport, Growth,
-        IndexAdvice, Kind, Latency, LoadReport, NeedlessAdvice, ProbeReport, Report, RewriteAdvice,
-        RouteAfter, RouteReport, SampledPlan, ScaleTime, StatementAdvice, StatementReport,
-        SuppressedReport, Tried, VERSION, Verdict, Waterfall,
+        IndexAdvice, Kind, Latency, LoadReport, NeedlessAdvice, Prices, ProbeReport, Report,
+        RewriteAdvice, RouteAfter, RouteReport, SampledPlan, ScaleTime, StatementAdvice,
+        StatementReport, SuppressedReport, Tried, VERSION, Verdict, Waterfall,
     },
     terminal::{Look, terminal},
     wording::thousands,

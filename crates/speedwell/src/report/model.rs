@@ -111,11 +111,46 @@ pub(crate) struct RewriteAdvice {
     /// What must be executed once before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) prepare: Vec<String>,
+    /// What takes that back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) undo: Vec<String>,
+    /// Microseconds more for each new row once it is prepared, as far as they could be measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) insert_micros: Option<f64>,
+    /// For each row whose columns are set that it searches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) update_micros: Option<f64>,
+    /// For each row that goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) delete_micros: Option<f64>,
     pub(crate) outcome: RewriteOutcome,
     pub(crate) tried_on: String,
     /// Statements of the old way.
     pub(crate) statements: u64,
     pub(crate) tried: Option<Tried>,
+}
+
+/// Microseconds that a written row costs more, by what is done with it.
+pub(crate) type Prices = [(&'static str, Option<f64>); 3];
+
+impl IndexAdvice {
+    pub(crate) fn prices(&self) -> Prices {
+        prices(self.insert_micros, self.update_micros, self.delete_micros)
+    }
+}
+
+impl RewriteAdvice {
+    pub(crate) fn prices(&self) -> Prices {
+        prices(self.insert_micros, self.update_micros, self.delete_micros)
+    }
+}
+
+fn prices(insert: Option<f64>, update: Option<f64>, delete: Option<f64>) -> Prices {
+    [
+        ("new row", insert),
+        ("changed row", update),
+        ("deleted row", delete),
+    ]
 }
 
 /// An index that can go.

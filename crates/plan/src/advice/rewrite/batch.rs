@@ -40,6 +40,7 @@ pub(super) fn draft(
         kind: RewriteKind::Batch,
         sql: text(query, &varying, field.dialect)?,
         prepare: Vec::new(),
+        undo: Vec::new(),
     })
 }
 
@@ -194,6 +195,7 @@ pub(super) async fn measure<G: Ground>(
         return Err("its rows differ from those of the single statements".into());
     }
     judged(Measured {
+        price: None,
         before: sum(&before),
         after,
         statements: values.len() as u64,

@@ -77,6 +77,7 @@ pub(super) fn draft(
         kind: RewriteKind::Columns,
         sql: rewritten.query.to_string(),
         prepare: Vec::new(),
+        undo: Vec::new(),
     };
     Some((draft, outputs))
 }
@@ -158,6 +159,7 @@ pub(super) async fn measure<G: Ground>(
         return Err("no values could be chosen with which it reads anything".into());
     }
     let measured = Measured {
+        price: None,
         before: sum(&before),
         after: sum(&after),
         statements: 1,
@@ -168,7 +170,7 @@ pub(super) async fn measure<G: Ground>(
     };
     match new_bytes * LEAST_SAVED <= old_bytes {
         true => Ok(measured),
-        false => Err(Unfit::NotCheaper(measured)),
+        false => Err(Unfit::NotCheaper(Box::new(measured))),
     }
 }
 

@@ -40,19 +40,20 @@ pub(super) fn draft(
     search.replace(&mut selection);
     let mut rewritten = query.clone();
     rewritten.select_mut()?.selection = Some(selection);
-    let missing = search.tables.iter().filter(|(table, columns)| {
-        let name = name(table, columns);
-        field.schema.table(&name).is_none()
-    });
-    let prepare = missing.filter_map(|(table, columns)| {
-        let table = field.schema.table(table)?;
-        Some(made(table, columns))
-    });
+    let (mut prepare, mut undo) = (Vec::new(), Vec::new());
+    for (table, columns) in &search.tables {
+        let is_there = field.schema.table(&name(table, columns)).is_some();
+        if let Some(table) = field.schema.table(table).filter(|_| !is_there) {
+            prepare.extend(made(table, columns));
+            undo.extend(unmade(table, columns));
+        }
+    }
     Some(Draft {
         statement,
         kind: RewriteKind::FullText,
         sql: rewritten.query.to_string(),
-        prepare: prepare.flatten().collect(),
+        prepare,
+        undo,
     })
 }
 
@@ -177,8 +178,8 @@ fn made(table: &Table, columns: &BTreeSet<String>) -> Vec<String> {
         "INSERT INTO {fts} ({fts}, rowid, {names}) VALUES ('delete', old.{key_name}, {old})"
     );
     let trigger = |what: &str, does: &str| {
-        let event = what.split(' ').next().unwrap_or_default().to_lowercase();
-        let trigger = quoted(&format!("{name}_{event}"));
+        let event = what.split(' ').next().unwrap_or_default();
+        let trigger = quoted(&trigger(&name, event));
         format!("CREATE TRIGGER {trigger} AFTER {what} ON {own} BEGIN {does}; END")
     };
     vec![
@@ -197,6 +198,31 @@ fn made(table: &Table, columns: &BTreeSet<String>) -> Vec<String> {
     ]
 }
 
+/// The statements that take it back.
+fn unmade(table: &Table, columns: &BTreeSet<String>) -> Vec<String> {
+    let name = name(&table.name, columns);
+    let triggers = ["INSERT", "DELETE", "UPDATE"].map(|event| trigger(&name, event));
+    let triggers = triggers.iter().map(|name| quoted(name));
+    let mut statements: Vec<String> = triggers
+        .map(|trigger| format!("DROP TRIGGER IF EXISTS {trigger}"))
+        .collect();
+    statements.push(format!("DROP TABLE IF EXISTS {}", quoted(&name)));
+    statements
+}
+
+/// The first table whose texts are searched, and these columns: what writing to it costs is asked.
+fn written(facts: &Facts) -> Option<(String, Vec<String>)> {
+    let mut searches = facts.searches.iter();
+    let search = searches.find(|search| !search.contains.is_empty())?;
+    let columns = search.contains.iter().cloned().collect();
+    Some((search.table.clone(), columns))
+}
+
+/// The trigger that follows an event of the table.
+fn trigger(name: &str, event: &str) -> String {
+    format!("{name}_{}", event.to_lowercase())
+}
+
 /// Makes the tables and executes both ways for every choice of values. Rows are compared without
 /// the limit: which ones of those that are equal in the order come first is nobody's promise.
 pub(super) async fn measure<G: Ground>(
@@ -206,7 +232,21 @@ pub(super) async fn measure<G: Ground>(
     field: &Field<'_>,
     ground: &mut G,
 ) -> Result<Measured, Unfit> {
+    let written = written(facts);
+    let mut price = None;
+    if !draft.prepare.is_empty()
+        && let Some((table, columns)) = &written
+    {
+        price = ground.write(table, columns).await?;
+    }
     ground.prepare(&draft.prepare).await?.map_err(Unfit::No)?;
+    let price = match (price, &written) {
+        (Some(without), Some((table, columns))) => {
+            let with = ground.write(table, columns).await?;
+            with.map(|with| (with, without))
+        }
+        _ => None,
+    };
     let rewritten =
         Plain::read(&draft.sql, field.dialect, field.schema).ok_or("it cannot be read again")?;
     let (mut before, mut after) = (Vec::new(), Vec::new());
@@ -226,6 +266,7 @@ pub(super) async fn measure<G: Ground>(
     let (before, after) = (sum(&before), sum(&after));
     let slower = after.millis > before.millis;
     let measured = Measured {
+        price,
         before,
         after,
         statements: 1,
@@ -233,7 +274,7 @@ pub(super) async fn measure<G: Ground>(
     };
     match slower {
         // What the full-text table does inside is not all counted.
-        true => Err(Unfit::NotCheaper(measured)),
+        true => Err(Unfit::NotCheaper(Box::new(measured))),
         false => judged(measured),
     }
 }

@@ -52,6 +52,7 @@ pub(super) fn draft(
             kind: RewriteKind::Keyset,
             sql: behind.query.to_string(),
             prepare: Vec::new(),
+            undo: Vec::new(),
         },
         keys,
     ))
@@ -201,6 +202,7 @@ pub(super) async fn measure<G: Ground>(
                 return Err("its rows differ from those of the page with an OFFSET".into());
             }
             return judged(Measured {
+                price: None,
                 before: run(ground, &old).await?,
                 after: run(ground, &new).await?,
                 statements: 1,

@@ -16,8 +16,8 @@ use self::query::Plain;
 use super::{
     error::AdviceError,
     facts::Facts,
-    ground::{Ground, Run, Stopped},
-    outcome::Figures,
+    ground::{Ground, Run, Stopped, WritePrice},
+    outcome::{Figures, RowPrice, more},
     prove::Proved,
     sample::{Pick, Samples},
     trial::Trials,
@@ -41,6 +41,14 @@ pub struct Rewrite {
     pub sql: String,
     /// What must be executed once before it can be used, in this order.
     pub prepare: Vec<String>,
+    /// What takes that back, in this order.
+    pub undo: Vec<String>,
+    /// What each new row costs more once it is prepared, where that is known.
+    pub insert: Option<RowPrice>,
+    /// What each row costs more whose columns are set that it searches.
+    pub update: Option<RowPrice>,
+    /// What each row costs more that goes.
+    pub delete: Option<RowPrice>,
     /// What came of the trial.
     pub outcome: RewriteOutcome,
     /// What it was tried on, in words.
@@ -89,6 +97,8 @@ pub(super) struct Draft {
     pub(super) sql: String,
     /// What must be there for it.
     pub(super) prepare: Vec<String>,
+    /// What takes that back.
+    pub(super) undo: Vec<String>,
 }
 
 impl Draft {
@@ -99,6 +109,7 @@ impl Draft {
             kind,
             sql: String::new(),
             prepare: Vec::new(),
+            undo: Vec::new(),
         }
     }
 }
@@ -109,6 +120,8 @@ pub(super) struct Measured {
     pub(super) after: Run,
     pub(super) statements: u64,
     pub(super) tried_on: String,
+    /// The price of writing to the table with what must be prepared, and without it.
+    pub(super) price: Option<(WritePrice, WritePrice)>,
 }
 
 /// Where rewrites are tried.
@@ -121,7 +134,7 @@ pub(super) struct Field<'f> {
 /// Why a rewrite is not tried, or came to nothing; an error of the scratch copy ends everything.
 pub(super) enum Unfit {
     No(String),
-    NotCheaper(Measured),
+    NotCheaper(Box<Measured>),
     Broken(AdviceError),
 }
 
@@ -181,7 +194,7 @@ async fn full_text<G: Ground>(
         let Some(draft) = full_text::draft(place, query, &facts, field) else {
             continue;
         };
-        trials.ground.enter(hidden, false).await?;
+        trials.ground.enter_for_writing(hidden).await?;
         let ground = &mut trials.ground;
         let result = full_text::measure(&draft, query, &facts, field, ground).await;
         trials.ground.leave().await?;
@@ -246,11 +259,13 @@ fn rewrite(
 ) -> Result<Rewrite, AdviceError> {
     let (outcome, measured) = match result {
         Ok(measured) => (RewriteOutcome::Proved, Some(measured)),
-        Err(Unfit::NotCheaper(measured)) => (RewriteOutcome::NotCheaper, Some(measured)),
+        Err(Unfit::NotCheaper(measured)) => (RewriteOutcome::NotCheaper, Some(*measured)),
         Err(Unfit::No(reason)) => (RewriteOutcome::Cannot(reason), None),
         Err(Unfit::Broken(error)) => return Err(error),
     };
     let figures = |run: Run| Figures::from(run);
+    let price = measured.as_ref().and_then(|each| each.price);
+    let price = price.filter(|(with, _)| with.rows > 0);
     Ok(Rewrite {
         statement: names
             .get(draft.statement)
@@ -260,6 +275,11 @@ fn rewrite(
         kind: draft.kind,
         sql: draft.sql,
         prepare: draft.prepare,
+        undo: draft.undo,
+        insert: price.map(|(with, without)| more(with.rows, with.insert, without.insert)),
+        update: price
+            .and_then(|(with, without)| Some(more(with.rows, with.update?, without.update?))),
+        delete: price.map(|(with, without)| more(with.rows, with.delete, without.delete)),
         outcome,
         before: measured.as_ref().map(|each| figures(each.before)),
         after: measured.as_ref().map(|each| figures(each.after)),
@@ -274,7 +294,7 @@ fn judged(measured: Measured) -> Result<Measured, Unfit> {
     let ways = measured.statements.saturating_sub(1) as f64 * WAY_AND_BACK;
     match after <= before * CHEAPER || ways > 0.0 && after <= before + ways {
         true => Ok(measured),
-        false => Err(Unfit::NotCheaper(measured)),
+        false => Err(Unfit::NotCheaper(Box::new(measured))),
     }
 }
 

@@ -40,6 +40,7 @@ pub(super) fn draft(
             kind: RewriteKind::NoCount,
             sql: text,
             prepare: Vec::new(),
+            undo: Vec::new(),
         },
     ))
 }
@@ -118,6 +119,7 @@ pub(super) async fn measure<G: Ground>(
         after.push(run(ground, &long).await?);
     }
     judged(Measured {
+        price: None,
         before: sum(&before),
         after: sum(&after),
         statements: 2,

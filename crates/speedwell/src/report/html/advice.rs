@@ -44,11 +44,6 @@ pub(super) fn advice(report: &Report) -> Markup {
 
 fn one_index(index: &IndexAdvice, advice: &AdviceReport, report: &Report) -> Markup {
     let smallest = report.scales.first().copied().unwrap_or(0);
-    let prices = [
-        ("new row", index.insert_micros),
-        ("changed row", index.update_micros),
-        ("deleted row", index.delete_micros),
-    ];
     html! {
         div.card {
             pre { (index.ddl) ";" }
@@ -58,7 +53,7 @@ fn one_index(index: &IndexAdvice, advice: &AdviceReport, report: &Report) -> Mar
                 } }
                 dt { "costs" } dd {
                     (size(index.bytes))
-                    @for (what, micros) in prices {
+                    @for (what, micros) in index.prices() {
                         @if let Some(micros) = micros { ", " (significant(micros)) " µs for each " (what) }
                     }
                 }
@@ -87,6 +82,13 @@ fn one_rewrite(rewrite: &RewriteAdvice, advice: &AdviceReport, report: &Report) 
                 dt { "buys" } dd {
                     "the same rows, on " (rewrite.tried_on)
                     @if let Some(figures) = &rewrite.tried { ": " (tried(figures, &advice.unit)) }
+                }
+                @if rewrite.prices().iter().any(|(_, micros)| micros.is_some()) {
+                    dt { "costs" } dd {
+                        @for (what, micros) in rewrite.prices() {
+                            @if let Some(micros) = micros { (significant(micros)) " µs for each " (what) "; " }
+                        }
+                    }
                 }
             }
         }

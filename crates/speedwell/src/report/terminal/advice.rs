@@ -4,7 +4,7 @@ use speedwell_plan::{RewriteKind, RewriteOutcome};
 
 use super::{Page, colour_of, word};
 use crate::report::{
-    AdviceReport, IndexAdvice, Report, RewriteAdvice, RouteAfter, Verdict,
+    AdviceReport, IndexAdvice, Prices, Report, RewriteAdvice, RouteAfter, Verdict,
     wording::{counted, one_line, refused as refused_because, significant, size, tried},
 };
 
@@ -56,16 +56,7 @@ impl Page {
             ));
         }
         let mut costs = vec![size(index.bytes)];
-        let prices = [
-            ("new row", index.insert_micros),
-            ("changed row", index.update_micros),
-            ("deleted row", index.delete_micros),
-        ];
-        for (what, micros) in prices {
-            if let Some(micros) = micros {
-                costs.push(format!("{} µs for each {what}", significant(micros)));
-            }
-        }
+        costs.extend(priced(index.prices()));
         self.line(&format!("      costs  {}", costs.join(", ")));
         let smallest = report.scales.first().copied().unwrap_or(0);
         if index.from_scale > smallest {
@@ -99,6 +90,10 @@ impl Page {
             rewrite.tried_on,
             figures.unwrap_or_default()
         ));
+        let costs = priced(rewrite.prices());
+        if !costs.is_empty() {
+            self.line(&format!("      costs  {}", costs.join(", ")));
+        }
     }
 
     fn again(&mut self, routes: &[RouteAfter]) {
@@ -149,4 +144,14 @@ fn statement(report: &Report, fingerprint: &str) -> String {
 fn proved(advice: &AdviceReport) -> impl Iterator<Item = &RewriteAdvice> {
     let rewrites = advice.rewrites.iter();
     rewrites.filter(|rewrite| rewrite.outcome == RewriteOutcome::Proved)
+}
+
+/// What written rows cost more, in words.
+fn priced(prices: Prices) -> Vec<String> {
+    let known = prices
+        .into_iter()
+        .filter_map(|(what, micros)| Some((what, micros?)));
+    known
+        .map(|(what, micros)| format!("{} µs for each {what}", significant(micros)))
+        .collect()
 }
