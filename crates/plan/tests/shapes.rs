@@ -353,6 +353,30 @@ async fn the_least_total_is_sought_within_the_room_there_is() {
 }
 
 #[tokio::test]
+async fn an_index_is_said_to_take_what_it_takes_though_a_sample_was_copied() {
+    let server = Postgres::shared().unwrap();
+    let (home, mut writer) = database(&server, SALES).await;
+    let options = AdviceOptions {
+        most_rows: Some(15_000),
+        ..AdviceOptions::default()
+    };
+    let workload = [Asked::new(
+        "of a day",
+        "SELECT id FROM sales WHERE day = $1 ORDER BY cents LIMIT 5",
+    )];
+    let advice = advise(&home.url(), &workload, options).await.unwrap();
+    assert_eq!(definitions(&advice), ["sales (day, cents) INCLUDE (id)"]);
+    build_indexes(&home.url(), &advice.indexes).await.unwrap();
+    let bytes: i64 = sqlx::query_scalar("SELECT pg_relation_size($1::REGCLASS)")
+        .bind(&advice.indexes[0].name)
+        .fetch_one(&mut writer)
+        .await
+        .unwrap();
+    let times = advice.indexes[0].bytes as f64 / bytes as f64;
+    assert!((0.9..1.1).contains(&times), "{times}");
+}
+
+#[tokio::test]
 async fn sqlite_seeks_the_least_total_by_executing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notes.db");

@@ -58,6 +58,9 @@ pub(crate) struct AdviseArgs {
     /// How long a statement may take in a trial before it is given up
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     most_time: Duration,
+    /// Rows of one table that are copied for the trials (PostgreSQL); of a larger one a sample
+    #[arg(long, value_name = "ROWS", default_value = "2000000", value_parser = clap::value_parser!(u64).range(1..))]
+    most_rows: u64,
     /// How to print the advice
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     format: Format,
@@ -124,6 +127,7 @@ async fn tried(args: &AdviseArgs, workload: &Workload) -> anyhow::Result<Advice>
             .most_size
             .map(|megabytes| u64::from(megabytes) * 1024 * 1024),
         most_time: Some(args.most_time),
+        most_rows: Some(args.most_rows),
     };
     tokio::select! {
         advice = ask(&args.database, &workload.asked, options) => Ok(advice?),

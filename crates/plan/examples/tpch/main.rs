@@ -62,6 +62,8 @@ async fn main() {
         let begun = Instant::now();
         let options = AdviceOptions {
             goal: Goal::Total,
+            // Shares of a sample would not be those that others were measured by.
+            most_rows: Some(u64::MAX),
             most_bytes,
             ..AdviceOptions::default()
         };

@@ -30,8 +30,9 @@ pub(crate) enum Stopped {
 #[derive(Debug, Clone)]
 pub(crate) struct Built {
     pub(crate) candidate: Candidate,
+    /// Bytes that it would take in the audited database, of which the copy may hold a sample.
     pub(crate) bytes: u64,
-    /// Bytes of its table, without indexes.
+    /// The same of its table, without indexes.
     pub(crate) table_bytes: u64,
 }
 

@@ -83,6 +83,9 @@ pub enum Goal {
     Total,
 }
 
+/// See [`AdviceOptions::most_rows`].
+const MOST_ROWS: u64 = 2_000_000;
+
 /// Where advice is sought, what for, and within which bounds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AdviceOptions<'a> {
@@ -94,6 +97,9 @@ pub struct AdviceOptions<'a> {
     pub most_bytes: Option<u64>,
     /// How long a statement may take in a trial before it is given up; by default a minute.
     pub most_time: Option<Duration>,
+    /// Rows of one table that are copied from PostgreSQL, of a larger one a sample; by default two
+    /// million. Of a SQLite file the whole is copied.
+    pub most_rows: Option<u64>,
 }
 
 /// Advises indexes for the workload on the database at `url`, which is only read. Indexes are
@@ -131,7 +137,9 @@ pub async fn advise(
     let (mut advice, copied) = match dialect {
         Dialect::Postgres => {
             let wanted = wanted(workload, dialect, &schema);
-            let mut ground = postgres::open(url, options.scratch.unwrap_or(url), &wanted).await?;
+            let server = options.scratch.unwrap_or(url);
+            let most_rows = options.most_rows.unwrap_or(MOST_ROWS);
+            let mut ground = postgres::open(url, server, &wanted, most_rows).await?;
             let copied = begun.elapsed();
             let mut copies = schema.clone();
             copies.tables.retain(|name, _| wanted.contains(name));

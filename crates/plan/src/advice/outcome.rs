@@ -133,7 +133,7 @@ pub struct AdvisedIndex {
     pub up: String,
     /// The migration taken back.
     pub down: String,
-    /// Its size in the copy.
+    /// Its size, as that in the copy lets expect it.
     pub bytes: u64,
     /// The statements that are dearer without this index alone.
     pub buys: Vec<Bought>,

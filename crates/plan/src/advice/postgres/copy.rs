@@ -1,6 +1,6 @@
 //! The schema and rows of a database, copied into another.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt as _;
@@ -10,9 +10,6 @@ use sqlx::{
 };
 
 use crate::{advice::error::AdviceError, postgres::connect};
-
-/// Rows of one table that are copied; of a larger one a sample.
-const MOST_ROWS: f64 = 2_000_000.0;
 
 /// Tables that are copied at a time: one for each core of a small machine.
 const COPIERS: usize = 2;
@@ -29,17 +26,26 @@ struct Source {
     estimate: f64,
 }
 
+impl Source {
+    /// How many times more rows it has than are copied, if not all are.
+    fn times(&self, most_rows: f64) -> Option<f64> {
+        (self.estimate > most_rows).then(|| self.estimate / most_rows.max(1.0))
+    }
+}
+
 /// Tables that wait to be copied.
 type Queue = Arc<Mutex<Vec<Source>>>;
 
 /// Copies everything that plans depend on from one database to the other: the `wanted` tables, or
 /// all where a view, a trigger or a function may read further ones. The first is only read, in
-/// transactions that see one state.
+/// transactions that see one state. Of tables of more than `most_rows` rows a sample is copied; the
+/// answer says of these how many times larger they are.
 pub(super) async fn copy(
     from: &PgConnectOptions,
     to: &PgConnectOptions,
     wanted: &BTreeSet<String>,
-) -> Result<(), AdviceError> {
+    most_rows: f64,
+) -> Result<BTreeMap<String, f64>, AdviceError> {
     let mut source = connect(from).await?;
     let mut target = connect(to).await?;
     execute(&mut source, READING).await?;
@@ -54,7 +60,17 @@ pub(super) async fn copy(
     if texts(&mut source, HIDDEN_READERS).await?.is_empty() {
         sources.retain(|each| wanted.contains(&each.plain));
     }
-    all_rows(from, to, &mut source, sources).await?;
+    let sampled = sources.iter().filter_map(|each| {
+        let times = each.times(most_rows)?;
+        Some((each.plain.clone(), times))
+    });
+    let sampled = sampled.collect();
+    let ends = Ends {
+        from,
+        to,
+        most_rows,
+    };
+    all_rows(&ends, &mut source, sources).await?;
     for question in [FOREIGN_KEYS, CHECKS, DEFAULTS, VIEWS] {
         for statement in texts(&mut source, question).await? {
             let _ = target.execute(AssertSqlSafe(statement)).await;
@@ -62,13 +78,19 @@ pub(super) async fn copy(
     }
     let _ = source.close().await;
     let _ = target.close().await;
-    Ok(())
+    Ok(sampled)
+}
+
+/// Where rows are copied from and to, and how many of a table at most.
+struct Ends<'e> {
+    from: &'e PgConnectOptions,
+    to: &'e PgConnectOptions,
+    most_rows: f64,
 }
 
 /// Copies the tables, several at a time, the largest first.
 async fn all_rows(
-    from: &PgConnectOptions,
-    to: &PgConnectOptions,
+    ends: &Ends<'_>,
     source: &mut PgConnection,
     mut sources: Vec<Source>,
 ) -> Result<(), AdviceError> {
@@ -76,19 +98,14 @@ async fn all_rows(
     let queue: Queue = Arc::new(Mutex::new(sources));
     let snapshot = texts(source, "SELECT pg_export_snapshot()").await?;
     let snapshot = snapshot.first().cloned().unwrap_or_default();
-    let copiers = (0..COPIERS).map(|_| copier(from, to, &snapshot, &queue));
+    let copiers = (0..COPIERS).map(|_| copier(ends, &snapshot, &queue));
     let done = futures_util::future::join_all(copiers).await;
     done.into_iter().collect()
 }
 
 /// Copies tables until none waits, each with its keys, its indexes and the planner's statistics.
-async fn copier(
-    from: &PgConnectOptions,
-    to: &PgConnectOptions,
-    snapshot: &str,
-    queue: &Queue,
-) -> Result<(), AdviceError> {
-    let (mut from, mut to) = (connect(from).await?, connect(to).await?);
+async fn copier(ends: &Ends<'_>, snapshot: &str, queue: &Queue) -> Result<(), AdviceError> {
+    let (mut from, mut to) = (connect(ends.from).await?, connect(ends.to).await?);
     let state = READING.replace(
         "READ ONLY;",
         &format!("READ ONLY; SET TRANSACTION SNAPSHOT '{snapshot}';"),
@@ -98,7 +115,7 @@ async fn copier(
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let Some(source) = next else { break };
-        rows(&mut from, &mut to, &source).await?;
+        rows(&mut from, &mut to, &source, ends.most_rows).await?;
         for question in [KEYS, INDEXES] {
             let built = sqlx::query_scalar::<_, String>(question)
                 .bind(&source.name)
@@ -170,18 +187,16 @@ async fn rows(
     from: &mut PgConnection,
     to: &mut PgConnection,
     source: &Source,
+    most_rows: f64,
 ) -> Result<(), AdviceError> {
     let failed = |error| AdviceError::Copy {
         doing: format!("table {}", source.name),
         source: error,
     };
     execute(to, &format!("BEGIN; {}", source.create)).await?;
-    let sample = match source.estimate > MOST_ROWS {
-        true => format!(
-            " TABLESAMPLE BERNOULLI ({}) REPEATABLE (7)",
-            100.0 * MOST_ROWS / source.estimate
-        ),
-        false => String::new(),
+    let sample = match source.times(most_rows) {
+        Some(times) => format!(" TABLESAMPLE BERNOULLI ({}) REPEATABLE (7)", 100.0 / times),
+        None => String::new(),
     };
     let (name, columns) = (&source.name, &source.columns);
     let out = format!("COPY (SELECT {columns} FROM {name}{sample}) TO STDOUT (FORMAT binary)");

@@ -159,7 +159,7 @@ impl PostgresGround {
                 tables.insert(table, self.entries(table).await?);
             }
             let known = tables.get(table).and_then(|own| own.bytes(candidate));
-            sizes.push(index.map(|index| known.unwrap_or(index.bytes)));
+            sizes.push(index.map(|index| self.in_full(table, known.unwrap_or(index.bytes))));
         }
         self.leave().await?;
         Ok(Some(sizes))

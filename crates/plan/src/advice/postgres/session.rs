@@ -39,6 +39,8 @@ pub(crate) struct PostgresGround {
     superuser: bool,
     /// How often the audited database has searched each of its indexes.
     scans: BTreeMap<String, u64>,
+    /// Of each table of which the copy has a sample, how many times larger it is.
+    sampled: BTreeMap<String, f64>,
 }
 
 /// Makes the scratch copy of the database at `url` on the server of `server`.
@@ -46,6 +48,7 @@ pub(crate) async fn open(
     url: &str,
     server: &str,
     wanted: &BTreeSet<String>,
+    most_rows: u64,
 ) -> Result<PostgresGround, AdviceError> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!(
@@ -60,7 +63,8 @@ pub(crate) async fn open(
         .execute(SESSION)
         .await
         .map_err(AdviceError::Scratch)?;
-    copy(&options(url)?, &options(scratch.url())?, wanted).await?;
+    let (from, to) = (options(url)?, options(scratch.url())?);
+    let sampled = copy(&from, &to, wanted, most_rows as f64).await?;
     let scans = scans(url).await?;
     let superuser: bool = sqlx::query_scalar(SUPERUSER)
         .fetch_one(&mut connection)
@@ -71,6 +75,7 @@ pub(crate) async fn open(
         scratch,
         superuser,
         scans,
+        sampled,
     })
 }
 
@@ -174,6 +179,12 @@ impl PostgresGround {
     pub(crate) async fn remove(self) -> Result<(), AdviceError> {
         let _ = self.connection.close().await;
         Ok(self.scratch.remove().await?)
+    }
+
+    /// Bytes that something of this size in the copy would take in the audited database.
+    pub(super) fn in_full(&self, table: &str, bytes: u64) -> u64 {
+        let times = self.sampled.get(table).copied().unwrap_or(1.0);
+        (bytes as f64 * times) as u64
     }
 
     async fn size(&mut self, name: &str) -> Result<u64, AdviceError> {
@@ -298,9 +309,9 @@ impl Ground for PostgresGround {
             };
             tables.insert(candidate.table.clone(), table_bytes);
             built.push(Built {
+                bytes: self.in_full(&candidate.table, bytes),
+                table_bytes: self.in_full(&candidate.table, table_bytes),
                 candidate,
-                bytes,
-                table_bytes,
             });
         }
         Ok(built)
