@@ -65,10 +65,11 @@ impl Narrowing<'_, '_, '_> {
         match expr {
             Expr::BinaryOp { left, op, right } => {
                 let how = match op {
-                    Op::Eq | Op::NotEq => Compared::Equal,
-                    Op::Lt | Op::LtEq | Op::Gt | Op::GtEq => Compared::Range,
-                    Op::AtArrow | Op::PGOverlap => Compared::Equal,
-                    _ => return,
+                    Op::Eq | Op::NotEq | Op::AtArrow | Op::PGOverlap => Compared::Equal,
+                    _ => match side(op) {
+                        Some(how) => how,
+                        None => return,
+                    },
                 };
                 if let (Expr::Tuple(lefts), Expr::Tuple(rights)) = (&**left, &**right) {
                     for (left, right) in lefts.iter().zip(rights) {
@@ -77,13 +78,13 @@ impl Narrowing<'_, '_, '_> {
                     return;
                 }
                 self.slot(left, right, how);
-                self.slot(right, left, how);
+                self.slot(right, left, opposite(how));
             }
             Expr::Between {
                 expr, low, high, ..
             } => {
-                self.slot(expr, low, Compared::Range);
-                self.slot(expr, high, Compared::Range);
+                self.slot(expr, low, Compared::Above);
+                self.slot(expr, high, Compared::Below);
             }
             Expr::InList { expr, list, .. } => {
                 for value in list {
@@ -160,8 +161,8 @@ impl Narrowing<'_, '_, '_> {
                 low,
                 high,
             } => {
-                self.slot(expr, low, Compared::Range);
-                self.slot(expr, high, Compared::Range);
+                self.slot(expr, low, Compared::Above);
+                self.slot(expr, high, Compared::Below);
                 self.range(expr);
             }
             Expr::Like {
@@ -196,8 +197,9 @@ impl Narrowing<'_, '_, '_> {
                 self.equal(right, left);
             }
             Op::Lt | Op::LtEq | Op::Gt | Op::GtEq => {
-                for (this, other) in [(left, right), (right, left)] {
-                    self.slot(this, other, Compared::Range);
+                let how = side(op).unwrap_or(Compared::Above);
+                for (this, other, how) in [(left, right, how), (right, left, opposite(how))] {
+                    self.slot(this, other, how);
                     if self.is_value(other) || self.is_of_another(other, this) {
                         self.range(this);
                     }
@@ -233,7 +235,7 @@ impl Narrowing<'_, '_, '_> {
             match op {
                 Op::Eq => self.equal(left, right),
                 _ => {
-                    self.slot(left, right, Compared::Range);
+                    self.slot(left, right, side(op).unwrap_or(Compared::Above));
                     if at == 0 {
                         self.range(left);
                     }
@@ -384,7 +386,7 @@ impl Narrowing<'_, '_, '_> {
 
     /// The placeholders of `other` are compared with the one column of `this`.
     fn slot(&mut self, this: &Expr, other: &Expr, how: Compared) {
-        let numbers = placeholders(other);
+        let numbers = self.walk.carried(other, self.scope);
         if numbers.is_empty() {
             return;
         }
@@ -406,6 +408,24 @@ impl Narrowing<'_, '_, '_> {
                 };
             }
         }
+    }
+}
+
+/// Where the rows lie that `column op value` finds, seen from the value.
+fn side(op: &Op) -> Option<Compared> {
+    match op {
+        Op::Gt | Op::GtEq => Some(Compared::Above),
+        Op::Lt | Op::LtEq => Some(Compared::Below),
+        _ => None,
+    }
+}
+
+/// The same with the sides exchanged.
+fn opposite(how: Compared) -> Compared {
+    match how {
+        Compared::Above => Compared::Below,
+        Compared::Below => Compared::Above,
+        other => other,
     }
 }
 

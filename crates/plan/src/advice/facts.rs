@@ -99,8 +99,10 @@ pub(crate) enum Compared {
     Equal,
     /// An array of values.
     Array,
-    /// `<`, `>` and the like.
-    Range,
+    /// `>` and the like: rows lie above it.
+    Above,
+    /// `<` and the like: rows lie below it.
+    Below,
     /// A pattern, or the middle of one.
     Pattern,
     /// The beginning of a pattern.

@@ -139,9 +139,16 @@ impl Samples {
         schema: &Schema,
     ) -> String {
         let rows = self.rows(facts, pick);
+        let bounded = bounded(facts);
         let literal = |(number, slot): (&usize, &Slot)| {
             let known = given.get(number).cloned();
-            let value = known.unwrap_or_else(|| self.literal(slot, pick, &rows, dialect, schema));
+            let from = From {
+                rows: &rows,
+                bounded: &bounded,
+                schema,
+                dialect,
+            };
+            let value = known.unwrap_or_else(|| self.literal(slot, pick, &from));
             (*number, value)
         };
         let literals: BTreeMap<usize, String> = facts.slots.iter().map(literal).collect();
@@ -195,14 +202,8 @@ impl Samples {
         Some(columns.zip(cells?).collect())
     }
 
-    fn literal(
-        &self,
-        slot: &Slot,
-        pick: Pick,
-        rows: &Rows<'_>,
-        dialect: Dialect,
-        schema: &Schema,
-    ) -> String {
+    fn literal(&self, slot: &Slot, pick: Pick, from: &From<'_>) -> String {
+        let (schema, dialect) = (from.schema, from.dialect);
         match slot {
             Slot::Limit => PAGE.to_owned(),
             Slot::Offset | Slot::Amount => "0".to_owned(),
@@ -231,14 +232,18 @@ impl Samples {
             Slot::Compared {
                 table, column, how, ..
             } => {
-                let row = rows.get(table.as_str());
+                let row = from.rows.get(table.as_str());
                 let own = row.and_then(|row| (*row.get(column.as_str())?).clone());
+                let is_between = from.bounded.contains(&(table, column));
+                let alone = || self.compared(table, column, *how, pick);
                 let value = match how {
+                    Compared::Above | Compared::Below if is_between => {
+                        between(*how, pick).and_then(|share| self.at(table, column, share))
+                    }
                     // What lies above a bound depends on where all the values lie.
-                    Compared::Range if !matches!(pick, Pick::Row(_)) => None,
-                    _ => own,
+                    Compared::Above | Compared::Below if !matches!(pick, Pick::Row(_)) => alone(),
+                    _ => own.or_else(alone),
                 };
-                let value = value.or_else(|| self.compared(table, column, *how, pick));
                 let kind = kind(schema.table(table), column);
                 self.sql(Target::new(table, column, kind, *how), value, pick, dialect)
             }
@@ -248,8 +253,8 @@ impl Samples {
     /// A value, by itself, to compare the column with.
     fn compared(&self, table: &str, column: &str, how: Compared, pick: Pick) -> Option<String> {
         match (how, pick) {
-            (Compared::Range, Pick::Row(_)) => self.value(table, column, pick),
-            (Compared::Range, _) => self.bound(table, column, pick),
+            (Compared::Above | Compared::Below, Pick::Row(_)) => self.value(table, column, pick),
+            (Compared::Above | Compared::Below, _) => self.bound(table, column, pick),
             _ => self.value(table, column, pick),
         }
     }
@@ -310,6 +315,17 @@ impl Samples {
 
     /// A place in the order of the values; beyond them for an absent one.
     fn bound(&self, table: &str, column: &str, pick: Pick) -> Option<String> {
+        let share = match pick {
+            Pick::Frequent(0) => 50,
+            Pick::Frequent(_) => 90,
+            Pick::Rare => 10,
+            _ => return None,
+        };
+        self.at(table, column, share)
+    }
+
+    /// The value below which this share of all lies, in percent.
+    fn at(&self, table: &str, column: &str, share: usize) -> Option<String> {
         let mut values: Vec<&str> = self.values(table, column).collect();
         let number = |value: &str| value.parse::<f64>().ok();
         match values.iter().all(|value| number(value).is_some()) {
@@ -319,14 +335,8 @@ impl Samples {
             }),
             false => values.sort_unstable(),
         }
-        let share = match pick {
-            Pick::Frequent(0) => 50,
-            Pick::Frequent(_) => 90,
-            Pick::Rare => 10,
-            _ => return None,
-        };
         values
-            .get(values.len() * share / 100)
+            .get(values.len() * share.min(99) / 100)
             .map(|value| (*value).to_owned())
     }
 
@@ -346,6 +356,48 @@ impl Samples {
             .collect::<Vec<_>>()
             .join(",")
     }
+}
+
+/// What values are made from.
+struct From<'f> {
+    rows: &'f Rows<'f>,
+    bounded: &'f BTreeSet<(&'f String, &'f String)>,
+    schema: &'f Schema,
+    dialect: Dialect,
+}
+
+/// The bounds of a range, by the share of values that lie below them, in percent; none of values that
+/// no row has.
+fn between(how: Compared, pick: Pick) -> Option<usize> {
+    let (low, high) = match pick {
+        Pick::Frequent(0) => (45, 55),
+        Pick::Frequent(_) => (20, 50),
+        Pick::Rare => (10, 11),
+        Pick::Row(share) => (share, share + 3),
+        Pick::Absent => return None,
+    };
+    Some(match how {
+        Compared::Below => high,
+        _ => low,
+    })
+}
+
+/// The columns that are compared from both sides.
+fn bounded(facts: &Facts) -> BTreeSet<(&String, &String)> {
+    let sided = |side: Compared| -> BTreeSet<(&String, &String)> {
+        let slots = facts.slots.values();
+        let of_side = slots.filter_map(|slot| match slot {
+            Slot::Compared {
+                table,
+                column,
+                member: None,
+                how,
+            } if *how == side => Some((table, column)),
+            _ => None,
+        });
+        of_side.collect()
+    };
+    &sided(Compared::Above) & &sided(Compared::Below)
 }
 
 /// The columns of each table that are compared with single values.
@@ -512,12 +564,48 @@ mod tests {
                 how: Compared::Equal,
             };
             let frequent = Pick::Frequent(0);
-            let none = Rows::new();
-            let literal =
-                |pick| samples.literal(&slot, pick, &none, Dialect::Sqlite, &Schema::default());
+            let from = From {
+                rows: &Rows::new(),
+                bounded: &BTreeSet::new(),
+                schema: &Schema::default(),
+                dialect: Dialect::Sqlite,
+            };
+            let literal = |pick| samples.literal(&slot, pick, &from);
             assert_eq!(literal(frequent), expected);
             assert_eq!(literal(Pick::Absent), quote(NOWHERE));
         }
+    }
+
+    #[test]
+    fn a_range_with_two_bounds_has_rows_between_them() {
+        let sample = Sample {
+            columns: vec!["a".to_owned()],
+            rows: (0..100).map(|n| vec![Some(n.to_string())]).collect(),
+        };
+        let samples = Samples(BTreeMap::from([("t".to_owned(), sample)]));
+        let compared = |how| Slot::Compared {
+            table: "t".to_owned(),
+            column: "a".to_owned(),
+            member: None,
+            how,
+        };
+        let mut facts = Facts {
+            text: "$1 $2".to_owned(),
+            slots: BTreeMap::from([
+                (1, compared(Compared::Above)),
+                (2, compared(Compared::Below)),
+            ]),
+            ..Facts::default()
+        };
+        let texts = |facts: &Facts| samples.texts(facts, Dialect::Sqlite, &Schema::default());
+        let absent = format!("'{NOWHERE}' '{NOWHERE}'");
+        assert_eq!(
+            texts(&facts),
+            ["45 55", "10 11", &absent, "20 50", "30 33", "70 73"]
+        );
+        // One bound alone has all rows on one side of it.
+        facts.slots.insert(1, Slot::Limit);
+        assert_eq!(texts(&facts)[..2], ["20 50", "20 10"]);
     }
 
     #[test]

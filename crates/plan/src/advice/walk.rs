@@ -1,5 +1,7 @@
 //! The walk over a parsed statement that finds its searches.
 
+mod lineage;
+
 use std::{collections::BTreeSet, ops::ControlFlow};
 
 use speedwell_sql::Dialect;
@@ -7,8 +9,8 @@ use sqlparser::ast::{
     Assignment, AssignmentTarget, BinaryOperator, Delete, Expr, FromTable, Function, GroupByExpr,
     Ident, Insert, Join, JoinConstraint, JoinOperator, LimitClause, ObjectName, ObjectNamePart,
     OnConflictAction, OnInsert, OrderByExpr, OrderByKind, OrderBySort, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, Statement, TableFactor, TableObject, TableWithJoins,
-    Update, UpdateTableFromKind, Value, Visit, Visitor, With, visit_expressions,
+    SelectItemQualifiedWildcardKind, SetExpr, Statement, TableAlias, TableFactor, TableObject,
+    TableWithJoins, Update, UpdateTableFromKind, Value, Visit, Visitor, With, visit_expressions,
 };
 
 use super::{
@@ -25,20 +27,31 @@ const MOST_BRANCHES: usize = 8;
 pub(super) struct Binding {
     name: String,
     search: Option<usize>,
-    /// The tables that a subquery reads.
-    inside: Vec<String>,
+    /// What a subquery reads and gives.
+    inside: Inside,
 }
+
+/// What is known of a subquery.
+#[derive(Debug, Clone, Default)]
+struct Inside {
+    /// The tables that it reads.
+    tables: Vec<String>,
+    outputs: Outputs,
+}
+
+/// The outputs of a query by their names, in order, each with the placeholders that it is.
+type Outputs = Vec<(String, Vec<usize>)>;
 
 /// The tables that names can refer to, the innermost query's last.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scope {
     blocks: Vec<Vec<Binding>>,
-    /// Common table expressions, and the tables that they read.
-    common: Vec<(String, Vec<String>)>,
+    /// Common table expressions.
+    common: Vec<(String, Inside)>,
 }
 
 impl Scope {
-    fn common(&self, name: &str) -> Option<&Vec<String>> {
+    fn common(&self, name: &str) -> Option<&Inside> {
         let mut all = self.common.iter().rev();
         all.find(|(own, _)| own == name).map(|(_, inside)| inside)
     }
@@ -78,7 +91,9 @@ impl<'a> Walk<'a> {
 
     fn statement(&mut self, statement: &Statement, scope: &Scope) {
         match statement {
-            Statement::Query(query) => self.query(query, scope),
+            Statement::Query(query) => {
+                self.query(query, scope);
+            }
             Statement::Insert(insert) => self.insert(insert, scope),
             Statement::Update(update) => self.update(update, scope),
             Statement::Delete(delete) => self.delete(delete, scope),
@@ -86,7 +101,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn query(&mut self, query: &Query, scope: &Scope) {
+    fn query(&mut self, query: &Query, scope: &Scope) -> Outputs {
         let scope = self.with(query.with.as_ref(), scope);
         let limited = self.limit(query);
         match &*query.body {
@@ -94,8 +109,12 @@ impl<'a> Walk<'a> {
                 let (inner, own) = self.select(select, &scope);
                 self.order(query, select, &inner, &own, limited);
                 self.branches(&own);
+                lineage::of_select(select, &inner)
             }
-            body => self.body(body, &scope),
+            body => {
+                self.body(body, &scope);
+                lineage::of_body(body)
+            }
         }
     }
 
@@ -104,20 +123,27 @@ impl<'a> Walk<'a> {
         for cte in with.iter().flat_map(|with| &with.cte_tables) {
             let name = folded(&cte.alias.name);
             if with.is_some_and(|with| with.recursive) {
-                scope.common.push((name.clone(), Vec::new()));
+                scope.common.push((name.clone(), Inside::default()));
             }
-            let inside = self.inside(&cte.query, &scope);
+            let inside = self.inside(&cte.query, Some(&cte.alias), &scope);
             scope.common.push((name, inside));
         }
         scope
     }
 
-    /// Reads a subquery; the tables that it reads.
-    fn inside(&mut self, query: &Query, scope: &Scope) -> Vec<String> {
+    /// Reads a subquery.
+    fn inside(&mut self, query: &Query, alias: Option<&TableAlias>, scope: &Scope) -> Inside {
         let first = self.found.searches.len();
-        self.query(query, scope);
+        let mut outputs = self.query(query, scope);
+        let names = alias.map(|alias| alias.columns.as_slice());
+        for (output, column) in outputs.iter_mut().zip(names.unwrap_or_default()) {
+            output.0 = folded(&column.name);
+        }
         let searches = self.found.searches[first..].iter();
-        searches.map(|search| search.table.clone()).collect()
+        Inside {
+            tables: searches.map(|search| search.table.clone()).collect(),
+            outputs,
+        }
     }
 
     fn body(&mut self, body: &SetExpr, scope: &Scope) {
@@ -126,7 +152,9 @@ impl<'a> Walk<'a> {
                 let (_, own) = self.select(select, scope);
                 self.branches(&own);
             }
-            SetExpr::Query(query) => self.query(query, scope),
+            SetExpr::Query(query) => {
+                self.query(query, scope);
+            }
             SetExpr::SetOperation { left, right, .. } => {
                 self.body(left, scope);
                 self.body(right, scope);
@@ -411,7 +439,7 @@ impl<'a> Walk<'a> {
             TableFactor::Derived {
                 subquery, alias, ..
             } => {
-                let inside = self.inside(subquery, scope);
+                let inside = self.inside(subquery, alias.as_ref(), scope);
                 let alias = alias.as_ref().map(|alias| folded(&alias.name));
                 Binding {
                     name: alias.unwrap_or_default(),
@@ -590,6 +618,13 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// The placeholders that an expression is: its own, or those of an output of a subquery.
+    pub(super) fn carried(&self, expr: &Expr, scope: &Scope) -> Vec<usize> {
+        let mut numbers = condition::placeholders(expr);
+        numbers.extend(lineage::carried(expr, scope));
+        numbers
+    }
+
     /// The table and column behind an output of a subquery, if it goes by the column's own name.
     pub(super) fn behind(&self, expr: &Expr, scope: &Scope) -> Option<(String, String)> {
         let (owner, column) = match expr {
@@ -606,7 +641,7 @@ impl<'a> Walk<'a> {
         let mut bindings = scope.blocks.iter().rev().flatten();
         bindings.find_map(|binding| {
             let named = owner.as_ref().is_none_or(|owner| *owner == binding.name);
-            let mut tables = binding.inside.iter().filter(|_| named);
+            let mut tables = binding.inside.tables.iter().filter(|_| named);
             tables.find_map(|table| {
                 let mut columns = self.schema.table(table)?.columns.iter();
                 let found = columns.find(|own| own.name.eq_ignore_ascii_case(&column))?;
@@ -705,7 +740,7 @@ pub(super) fn function_name(function: &Function) -> String {
 }
 
 /// A placeholder, in brackets or cast perhaps.
-fn is_bare(expr: &Expr) -> bool {
+pub(super) fn is_bare(expr: &Expr) -> bool {
     match expr {
         Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => is_bare(inner),
         Expr::Value(value) => matches!(value.value, Value::Placeholder(_)),

@@ -66,7 +66,7 @@ fn a_feed_is_read_with_its_constant_its_keyset_and_its_order() {
         table: "flyers".to_owned(),
         column: column.to_owned(),
         member: None,
-        how: Compared::Range,
+        how: Compared::Below,
     };
     let expected = [
         (1, compared("created_at")),
@@ -236,8 +236,8 @@ fn values_are_known_where_no_index_serves_their_comparison() {
     let hidden =
         read("SELECT id FROM flyers WHERE (created_at <= $1 AND title > $2) IS TRUE AND is_active");
     let expected = BTreeMap::from([
-        (1, compared("flyers", "created_at", Compared::Range)),
-        (2, compared("flyers", "title", Compared::Range)),
+        (1, compared("flyers", "created_at", Compared::Below)),
+        (2, compared("flyers", "title", Compared::Above)),
     ]);
     assert_eq!(hidden.slots, expected);
     assert_eq!(hidden.searches[0].ranges, names(&[]));
@@ -249,7 +249,7 @@ fn values_are_known_where_no_index_serves_their_comparison() {
     let expected = BTreeMap::from([
         (1, compared("follows", "follower_id", Compared::Equal)),
         (2, compared("follows", "followed_id", Compared::Equal)),
-        (3, compared("flyers", "created_at", Compared::Range)),
+        (3, compared("flyers", "created_at", Compared::Below)),
     ]);
     assert_eq!(inside.slots, expected);
 }
@@ -287,4 +287,25 @@ fn a_number_is_changed_by_an_amount_and_not_by_another_number() {
     let facts = facts(sql, Dialect::Postgres, &schema()).unwrap();
     assert_eq!(facts.slots[&1], Slot::Amount);
     assert!(matches!(facts.slots[&2], Slot::Stored { .. }));
+}
+
+#[test]
+fn values_with_a_name_are_those_of_the_columns_that_they_are_compared_with() {
+    let sql = "SELECT f.id FROM (WITH box(low, high, word) AS (VALUES (CAST($1 AS BIGINT), $2, $3), ($4, $5, $6)) \
+               SELECT low, high, word AS called FROM box) AS s CROSS JOIN flyers AS f \
+               WHERE f.created_at BETWEEN s.low AND s.high AND f.title = called";
+    let facts = facts(sql, Dialect::Postgres, &schema()).unwrap();
+    let compared = |number: usize| match &facts.slots[&number] {
+        Slot::Compared { column, how, .. } => (column.as_str(), *how),
+        other => panic!("{other:?}"),
+    };
+    for (number, is) in [
+        (1, ("created_at", Compared::Above)),
+        (2, ("created_at", Compared::Below)),
+        (3, ("title", Compared::Equal)),
+        (4, ("created_at", Compared::Above)),
+        (6, ("title", Compared::Equal)),
+    ] {
+        assert_eq!(compared(number), is);
+    }
 }
