@@ -15,9 +15,9 @@ mod statement;
 mod suggest;
 
 pub use advice::{
-    Advice, AdviceError, AdviceOptions, AdvisedIndex, Asked, Bought, Figures, Goal, Judged,
-    Needless, NeedlessIndex, Refused, Rewrite, RewriteKind, RewriteOutcome, RowPrice, Times,
-    Verdict, advise, build_indexes,
+    Advice, AdviceError, AdviceOptions, AdvisedIndex, Asked, Bought, Estimated, Figures, Goal,
+    Judged, Needless, NeedlessIndex, Refused, Rewrite, RewriteKind, RewriteOutcome, RowPrice,
+    Times, Verdict, advise, build_indexes,
 };
 pub use database::{Activity, Database};
 pub use error::ExplainError;

@@ -332,7 +332,8 @@ async fn the_least_total_is_sought_within_the_room_there_is() {
     };
     let free = advise(&home.url(), &reports(), total).await.unwrap();
     assert!(!free.indexes.is_empty());
-    assert!(free.estimated > 0);
+    let estimated = free.estimated.unwrap();
+    assert!(estimated.requests > 0 && estimated.with < estimated.without);
     for judged in &free.statements {
         assert_eq!(judged.verdict, Verdict::Improved, "{judged:#?}");
     }

@@ -10,13 +10,17 @@ pub(crate) fn times(advice: &Advice) {
         "copy {:.1} s, build {:.1} s, {} estimates {:.2} s, choose and prove {:.1} s, the price of writes and the rest {:.1} s; {} indexes tried, {} executions",
         times.copy.as_secs_f64(),
         times.build.as_secs_f64(),
-        advice.estimated,
+        advice.estimated.map_or(0, |all| all.requests),
         times.draft.as_secs_f64(),
         times.choose.as_secs_f64(),
         times.all.saturating_sub(known).as_secs_f64(),
         advice.tried,
         advice.executed,
     );
+    if let Some(all) = advice.estimated {
+        let share = all.with / all.without;
+        println!("chosen by estimates: {share:.3} of the cost without");
+    }
 }
 
 /// The indexes with their sizes, and those that were refused.

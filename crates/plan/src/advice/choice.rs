@@ -45,9 +45,10 @@ pub(crate) async fn choose<G: Ground>(
     trials: &mut Trials<G>,
     banned: &BTreeSet<usize>,
 ) -> Result<Set, AdviceError> {
-    if let Some(drafted) = trials.drafted.clone() {
-        let mut chosen = &drafted.chosen - banned;
-        let mut promising = Promising::new((&drafted.beside - banned).into_iter());
+    if let Some(drafted) = &trials.drafted {
+        let beside = &drafted.beside - banned;
+        let mut chosen = trials.draft(banned).await?;
+        let mut promising = Promising::new(beside.into_iter().filter(|at| !chosen.contains(at)));
         while let Some(best) = promising.best(trials, &chosen).await? {
             chosen.insert(best);
         }

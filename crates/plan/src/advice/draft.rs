@@ -13,9 +13,8 @@ use super::{
     choice::VALUES,
     error::AdviceError,
     ground::{Estimated, Ground},
-    trial::{self, Fired, Set, Tried},
+    trial::{Set, Tried},
 };
-use crate::Schema;
 
 /// Share of what all statements cost without advice that an index must save, as Extend has it.
 const LEAST_SHARE: f64 = 0.003;
@@ -35,19 +34,32 @@ pub(crate) struct Drafting<'d> {
     /// Whether they are built.
     pub(crate) are_built: bool,
     pub(crate) statements: &'d [Tried],
+    /// For each statement the indexes that can change what it costs.
+    pub(crate) felt: Vec<Set>,
     /// How often each statement is executed in a request.
-    pub(crate) repeated: Vec<u64>,
-    pub(crate) fired: &'d Fired,
-    pub(crate) schema: &'d Schema,
+    pub(crate) repeated: &'d [u64],
     /// Bytes that those chosen may take together.
     pub(crate) most_bytes: Option<u64>,
 }
 
-/// The places of those chosen, and how many estimates that took.
+/// What came out.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Chosen {
+    /// The places of those chosen.
+    pub(crate) set: Set,
+    /// How many estimates that took.
+    pub(crate) estimates: u64,
+    /// What all statements cost without them, by these estimates.
+    pub(crate) without: f64,
+    /// And with them.
+    pub(crate) with: f64,
+}
+
+/// Chooses for the least total.
 pub(crate) async fn draft<G: Ground>(
     ground: &mut G,
     drafting: &Drafting<'_>,
-) -> Result<(Set, u64), AdviceError> {
+) -> Result<Chosen, AdviceError> {
     let mut draft = Draft::new(ground, drafting);
     let nothing = Set::new();
     let without = draft.total(&nothing).await?;
@@ -63,15 +75,20 @@ pub(crate) async fn draft<G: Ground>(
         Some(_) => draft.mended(grown).await?,
         None => grown,
     };
-    let chosen = draft.pruned(mended).await?;
-    Ok((chosen, draft.estimates))
+    let set = draft.pruned(mended).await?;
+    let with = draft.total(&set).await?;
+    Ok(Chosen {
+        set,
+        estimates: draft.estimates,
+        without,
+        with,
+    })
 }
 
 struct Draft<'d, G> {
     ground: &'d mut G,
     drafting: &'d Drafting<'d>,
-    /// For each statement the indexes that can change what it costs.
-    felt: Vec<Set>,
+    felt: &'d [Set],
     /// For each statement those of a set that is growing with which it costs as much as without:
     /// what comes after them is looked at without them.
     idle: Vec<Set>,
@@ -87,19 +104,10 @@ struct Draft<'d, G> {
 
 impl<'d, G: Ground> Draft<'d, G> {
     fn new(ground: &'d mut G, drafting: &'d Drafting<'d>) -> Self {
-        let is_felt = |tried: &Tried, sized: &Sized| {
-            let (fired, schema) = (drafting.fired, drafting.schema);
-            trial::is_felt(&tried.facts, &sized.candidate, fired, schema)
-        };
-        let felt = drafting.statements.iter().map(|tried| {
-            let all = drafting.sized.iter().enumerate();
-            let felt = all.filter(|(_, sized)| is_felt(tried, sized));
-            felt.map(|(place, _)| place).collect()
-        });
         Self {
             ground,
             drafting,
-            felt: felt.collect(),
+            felt: &drafting.felt,
             idle: vec![Set::new(); drafting.statements.len()],
             costs: HashMap::new(),
             most: Vec::new(),

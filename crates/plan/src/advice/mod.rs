@@ -42,7 +42,7 @@ use crate::{Database, Schema};
 pub use error::AdviceError;
 pub use hygiene::{Needless, NeedlessIndex};
 pub use outcome::{
-    Advice, AdvisedIndex, Bought, Figures, Judged, Refused, RowPrice, Times, Verdict,
+    Advice, AdvisedIndex, Bought, Estimated, Figures, Judged, Refused, RowPrice, Times, Verdict,
 };
 pub use rewrite::{Rewrite, RewriteKind, RewriteOutcome};
 
@@ -193,9 +193,6 @@ struct Building<'b> {
 struct Candidates {
     built: Vec<Built>,
     drafted: Option<Drafted>,
-    /// How long estimates took, and how many there were.
-    drafting: Duration,
-    estimates: u64,
 }
 
 /// Everything that is known before the trials.
@@ -247,13 +244,24 @@ impl Work<'_> {
         let spent = begun.elapsed();
         let mut trials = Trials::new(ground, statements, building.built, self.schema, fired);
         trials.most_bytes = self.most_bytes;
+        let drafting = building.drafted.as_ref().map(|drafted| drafted.time);
+        let drafting = drafting.unwrap_or_default();
         trials.drafted = building.drafted;
-        let result = self.proved(&mut trials).await.map(|mut advice| {
-            advice.times.build = spent.saturating_sub(building.drafting);
-            advice.times.draft = building.drafting;
-            advice.estimated = building.estimates;
-            advice
-        });
+        let mut result = self.proved(&mut trials).await;
+        if let Ok(advice) = &mut result {
+            advice.times.build = spent.saturating_sub(drafting);
+            if let Some(drafted) = trials.drafted {
+                // The later choices were a part of choosing.
+                let later = drafted.time.saturating_sub(drafting);
+                advice.times.choose = advice.times.choose.saturating_sub(later);
+                advice.times.draft = drafted.time;
+                advice.estimated = drafted.chosen.map(|chosen| Estimated {
+                    requests: drafted.estimates + chosen.estimates,
+                    without: chosen.without,
+                    with: chosen.with,
+                });
+            }
+        }
         (result, trials.ground)
     }
 
@@ -278,13 +286,10 @@ impl Work<'_> {
         Ok(Candidates {
             built: ground.build(kept).await?,
             drafted: None,
-            drafting: Duration::ZERO,
-            estimates: 0,
         })
     }
 
-    /// Builds what estimates would choose, and more, for sizes are guessed; and chooses again by
-    /// what was built.
+    /// Builds what estimates would choose, and more, for sizes are guessed.
     async fn drafted<G: Ground>(
         &self,
         ground: &mut G,
@@ -292,8 +297,13 @@ impl Work<'_> {
         field: &Building<'_>,
     ) -> Result<Candidates, AdviceError> {
         let begun = Instant::now();
+        let tried = self.workload.iter().zip(self.read);
+        let tried = tried.filter(|(_, facts)| facts.is_ok());
+        let mut drafted = Drafted {
+            repeated: tried.map(|(asked, _)| asked.repeated).collect(),
+            ..Drafted::default()
+        };
         let (fired, others) = self.fired_first(asked, field);
-        let mut estimates = 0;
         let mut wanted = match ground.sizes(&others).await? {
             None => others,
             Some(sizes) => {
@@ -304,62 +314,32 @@ impl Work<'_> {
                         None => unknown.push(candidate),
                     }
                 }
-                let generous = self.most_bytes.map(|most| most + most / MARGIN_OF_GUESSES);
-                let drafting = self.drafting(&known, false, generous, field);
-                let (chosen, asked) = draft(ground, &drafting).await?;
-                estimates += asked;
-                let chosen = chosen.into_iter().map(|at| known[at].candidate.clone());
-                unknown.extend(chosen);
+                let candidates = known.iter().map(|sized| &sized.candidate).collect();
+                let drafting = Drafting {
+                    sized: &known,
+                    are_built: false,
+                    statements: field.statements,
+                    felt: trial::felt(field.statements, candidates, field.fired, self.schema),
+                    repeated: &drafted.repeated,
+                    most_bytes: self.most_bytes.map(|most| most + most / MARGIN_OF_GUESSES),
+                };
+                let chosen = draft(ground, &drafting).await?;
+                let places = chosen.set.iter();
+                unknown.extend(places.map(|at| known[*at].candidate.clone()));
+                drafted.estimates = chosen.estimates;
                 unknown
             }
         };
-        let mut drafting = begun.elapsed();
+        drafted.time = begun.elapsed();
         wanted.extend(fired.iter().cloned());
         wanted.sort();
         let built = ground.build(wanted).await?;
-        let begun = Instant::now();
-        let sized: Vec<Sized> = built
-            .iter()
-            .map(|built| Sized {
-                candidate: built.candidate.clone(),
-                bytes: built.bytes,
-            })
-            .collect();
-        let again = self.drafting(&sized, true, self.most_bytes, field);
-        let (chosen, asked) = draft(ground, &again).await?;
-        estimates += asked;
-        drafting += begun.elapsed();
         let is_fired = |at: &usize| fired.contains(&built[*at].candidate);
-        let beside = (0..built.len()).filter(|at| !chosen.contains(at) && is_fired(at));
+        drafted.beside = (0..built.len()).filter(is_fired).collect();
         Ok(Candidates {
-            drafted: Some(Drafted {
-                beside: beside.collect(),
-                chosen,
-            }),
+            drafted: Some(drafted),
             built,
-            drafting,
-            estimates,
         })
-    }
-
-    fn drafting<'d>(
-        &'d self,
-        sized: &'d [Sized],
-        are_built: bool,
-        most_bytes: Option<u64>,
-        field: &Building<'d>,
-    ) -> Drafting<'d> {
-        let tried = self.workload.iter().zip(self.read);
-        let tried = tried.filter(|(_, facts)| facts.is_ok());
-        Drafting {
-            sized,
-            are_built,
-            statements: field.statements,
-            repeated: tried.map(|(asked, _)| asked.repeated).collect(),
-            fired: field.fired,
-            schema: self.schema,
-            most_bytes,
-        }
     }
 
     /// Those that triggers of foreign keys search, which is in no plan, and the others.

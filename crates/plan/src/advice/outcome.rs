@@ -44,8 +44,8 @@ pub struct Advice {
     pub tried: usize,
     /// Indexes that were refused because a statement got worse with them.
     pub refused: Vec<Refused>,
-    /// Estimates that the planner was asked for, for [`super::Goal::Total`].
-    pub estimated: u64,
+    /// What estimates said, for [`super::Goal::Total`].
+    pub estimated: Option<Estimated>,
     /// Statements that were executed.
     pub executed: u64,
     /// How long it took.
@@ -63,6 +63,18 @@ pub struct Refused {
     pub without: Option<Figures>,
     /// With the index, among others; none if it was given up.
     pub with: Option<Figures>,
+}
+
+/// What all statements cost together, by the planner's estimate (on SQLite by executing them), before
+/// trials refused anything.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Estimated {
+    /// How many estimates were asked for.
+    pub requests: u64,
+    /// Without the indexes.
+    pub without: f64,
+    /// With those that were chosen.
+    pub with: f64,
 }
 
 /// How long each part took.
@@ -232,7 +244,7 @@ pub(crate) fn advice<G>(
                 with: with.run().map(Figures::from),
             })
             .collect(),
-        estimated: 0,
+        estimated: None,
         executed: trials.executed,
         times: Times::default(),
     }

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     candidate::Candidate,
+    draft::{Chosen, Drafting, Sized, draft},
     error::AdviceError,
     facts::{Facts, Search, WriteKind},
     ground::{Built, Ground, Run, Stopped},
@@ -19,12 +20,19 @@ pub(crate) type Set = BTreeSet<usize>;
 /// For each table those whose rows refer to it, directly or through others.
 pub(crate) type Fired = BTreeMap<String, BTreeSet<String>>;
 
-/// What estimates have chosen among those built.
+/// What estimates choose from those built.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Drafted {
-    pub(crate) chosen: Set,
     /// Those of which estimates say nothing, because triggers of foreign keys search them.
     pub(crate) beside: Set,
+    /// How often each statement is executed in a request.
+    pub(crate) repeated: Vec<u64>,
+    /// How long estimates took.
+    pub(crate) time: Duration,
+    /// How many there were before anything was built.
+    pub(crate) estimates: u64,
+    /// The first choice among those built, with the estimates of all choices.
+    pub(crate) chosen: Option<Chosen>,
 }
 
 /// A statement with the values that it is tried with.
@@ -147,17 +155,14 @@ impl<G: Ground> Trials<G> {
         schema: &Schema,
         fired: Fired,
     ) -> Self {
-        let felt = statements.iter().map(|statement| {
-            let facts = &statement.facts;
-            let felt = |built: &Built| is_felt(facts, &built.candidate, &fired, schema);
-            (0..built.len()).filter(|at| felt(&built[*at])).collect()
-        });
+        let candidates = built.iter().map(|built| &built.candidate).collect();
+        let felt = felt(&statements, candidates, &fired, schema);
         Self {
             impatient: false,
             slow: vec![None; statements.len()],
             limit: Duration::MAX,
             values: vec![None; statements.len()],
-            felt: felt.collect(),
+            felt,
             alike: alike(&built, schema),
             ground,
             statements,
@@ -170,6 +175,38 @@ impl<G: Ground> Trials<G> {
             runs: HashMap::new(),
             executed: 0,
         }
+    }
+
+    /// What estimates choose among those built, some of them left out.
+    pub(crate) async fn draft(&mut self, banned: &Set) -> Result<Set, AdviceError> {
+        let begun = Instant::now();
+        let mut drafted = self.drafted.take().unwrap_or_default();
+        let sized = self.built.iter().enumerate().map(|(place, built)| Sized {
+            candidate: built.candidate.clone(),
+            // What there is no room for is never chosen.
+            bytes: match banned.contains(&place) {
+                true => u64::MAX,
+                false => built.bytes,
+            },
+        });
+        let sized: Vec<Sized> = sized.collect();
+        let drafting = Drafting {
+            sized: &sized,
+            are_built: true,
+            statements: &self.statements,
+            felt: self.felt.clone(),
+            repeated: &drafted.repeated,
+            most_bytes: Some(self.most_bytes.unwrap_or(u64::MAX - 1)),
+        };
+        let chosen = draft(&mut self.ground, &drafting).await?;
+        let set = chosen.set.clone();
+        drafted.time += begun.elapsed();
+        match &mut drafted.chosen {
+            Some(first) => first.estimates += chosen.estimates,
+            none => *none = Some(chosen),
+        }
+        self.drafted = Some(drafted);
+        Ok(set)
     }
 
     /// The tables whose indexes a statement can feel.
@@ -383,6 +420,21 @@ impl<G: Ground> Trials<G> {
         }
         Ok(Cost::Measured(total))
     }
+}
+
+/// For each statement the indexes that can change what it costs.
+pub(crate) fn felt(
+    statements: &[Tried],
+    candidates: Vec<&Candidate>,
+    fired: &Fired,
+    schema: &Schema,
+) -> Vec<Set> {
+    let of_one = |statement: &Tried| {
+        let all = candidates.iter().enumerate();
+        let felt = all.filter(|(_, index)| is_felt(&statement.facts, index, fired, schema));
+        felt.map(|(place, _)| place).collect()
+    };
+    statements.iter().map(of_one).collect()
 }
 
 /// Whether the statement keeps the index up, may use it itself, or sets off triggers of foreign

@@ -63,7 +63,7 @@ pub(super) fn advice() -> Advice {
                 millis: 15.0,
             }),
         }],
-        estimated: 0,
+        estimated: None,
         executed: 31,
         times: Times {
             copy: Duration::from_millis(500),
