@@ -2,7 +2,10 @@
 //! al., PVLDB 2020): no keys, one variant of each query, the planner's cost with a set of indexes
 //! relative to its cost with none; beside it the measured time, which is what counts.
 //!
-//! `cargo run --release -p speedwell-plan --example tpch -- [--scale 0.1] [--all]`
+//! `cargo run --release -p speedwell-plan --example tpch -- [--scale 0.1] [--within MB] [--all]`
+//!
+//! Advice is sought without a bound on the indexes' size and within those that others were given, or
+//! within that of `--within` alone.
 //!
 //! The protocol leaves out queries 2, 17 and 20: without an index they take hours. `--all` asks
 //! for advice for them too, in which the advisor gives them a minute.
@@ -39,7 +42,7 @@ const BUDGETS: [u64; 2] = [500_000_000, 1_500_000_000];
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
-    let (scale, all) = options();
+    let Options { scale, within, all } = options();
     let server = throwaway::Postgres::start().expect("PostgreSQL is installed");
     let home = server.database().expect("a database");
     let mut database = PgConnection::connect(&home.url()).await.expect("connected");
@@ -56,8 +59,14 @@ async fn main() {
         .filter(|asked| !LEFT_OUT.contains(&asked.name.as_str()))
         .collect();
     let none = measured(&mut database, &measurable).await;
-    let budgets = BUDGETS.map(|bytes| Some((bytes as f64 * scale) as u64));
-    for most_bytes in [None].into_iter().chain(budgets) {
+    let budgets = match within {
+        Some(megabytes) => vec![Some(megabytes * 1_000_000)],
+        None => {
+            let usual = BUDGETS.map(|bytes| Some((bytes as f64 * scale) as u64));
+            [None].into_iter().chain(usual).collect()
+        }
+    };
+    for most_bytes in budgets {
         rebuild(&mut database, &[]).await;
         let begun = Instant::now();
         let options = AdviceOptions {
@@ -83,18 +92,30 @@ async fn main() {
     }
 }
 
-fn options() -> (f64, bool) {
-    let mut words: Vec<String> = std::env::args().skip(1).collect();
-    let all = words.iter().position(|word| word == "--all");
-    if let Some(place) = all {
-        words.remove(place);
-    }
-    let scale = match words.as_slice() {
-        [] => 0.1,
-        [flag, scale] if flag == "--scale" => scale.parse().expect("a number"),
-        _ => panic!("usage: tpch [--scale 0.1] [--all]"),
+struct Options {
+    scale: f64,
+    /// Megabytes.
+    within: Option<u64>,
+    all: bool,
+}
+
+fn options() -> Options {
+    let mut options = Options {
+        scale: 0.1,
+        within: None,
+        all: false,
     };
-    (scale, all.is_some())
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut number = || words.next().expect("a number behind it");
+        match word.as_str() {
+            "--scale" => options.scale = number().parse().expect("a number"),
+            "--within" => options.within = Some(number().parse().expect("megabytes")),
+            "--all" => options.all = true,
+            _ => panic!("usage: tpch [--scale 0.1] [--within MB] [--all]"),
+        }
+    }
+    options
 }
 
 fn file(name: &str) -> String {

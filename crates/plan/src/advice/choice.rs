@@ -233,8 +233,8 @@ async fn difference<G: Ground>(
         let writes = trials.statements[*statement].facts.write.is_some();
         let bits = |cost: &Cost| {
             let worse = !writes && is_worse(&base[at], cost);
-            let pages = cost.pages().max(match cost {
-                Cost::Failed(_) => base[at].pages(),
+            let pages = cost.weight().max(match cost {
+                Cost::Failed(_) => base[at].weight(),
                 Cost::Measured(_) | Cost::TookTooLong => 0.0,
             });
             (FLOOR + pages).log2() + if worse { PENALTY } else { 0.0 }

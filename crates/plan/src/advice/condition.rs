@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator as Op, Expr, UnaryOperator, Value, Visit, visit_expressions,
-    visit_expressions_mut,
+    BinaryOperator as Op, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    UnaryOperator, Value, Visit, visit_expressions, visit_expressions_mut,
 };
 
 use super::{
@@ -63,7 +63,17 @@ struct Narrowing<'n, 'w, 'a> {
 impl Narrowing<'_, '_, '_> {
     fn values(&mut self, expr: &Expr) {
         match expr {
+            Expr::Function(function) => {
+                if let Some((text, part)) = sought(function) {
+                    self.slot(text, part, Compared::Middle);
+                }
+            }
             Expr::BinaryOp { left, op, right } => {
+                if let Expr::Function(function) = &**left
+                    && sought(function).is_some()
+                {
+                    self.place(right);
+                }
                 let how = match op {
                     Op::Eq | Op::NotEq | Op::AtArrow | Op::PGOverlap => Compared::Equal,
                     _ => match side(op) {
@@ -179,6 +189,16 @@ impl Narrowing<'_, '_, '_> {
             } => self.pattern(expr, pattern, true),
             // A bare boolean column is a condition by itself.
             other => self.truth(other, "", ""),
+        }
+    }
+
+    /// What a place in a text is compared with.
+    fn place(&mut self, value: &Expr) {
+        for number in placeholders(value) {
+            let slot = self.walk.found.slots.entry(number).or_insert(Slot::Other);
+            if *slot == Slot::Other {
+                *slot = Slot::Place;
+            }
         }
     }
 
@@ -408,6 +428,23 @@ impl Narrowing<'_, '_, '_> {
                 };
             }
         }
+    }
+}
+
+/// The text and the part of it whose place a function finds.
+fn sought(function: &Function) -> Option<(&Expr, &Expr)> {
+    if !["strpos", "instr"].contains(&function_name(function).as_str()) {
+        return None;
+    }
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    match list.args.as_slice() {
+        [
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(text)),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(part)),
+        ] => Some((text, part)),
+        _ => None,
     }
 }
 

@@ -84,6 +84,8 @@ pub(crate) enum Slot {
     },
     /// What a number is changed by.
     Amount,
+    /// What a place in a text is compared with.
+    Place,
     /// The rows of a page.
     Limit,
     /// The rows before a page.
@@ -107,6 +109,8 @@ pub(crate) enum Compared {
     Pattern,
     /// The beginning of a pattern.
     Prefix,
+    /// A part of it, by itself.
+    Middle,
 }
 
 /// What a statement writes.

@@ -15,6 +15,8 @@ pub(crate) struct Run {
     pub(crate) millis: f64,
     /// Rows returned or written.
     pub(crate) rows: f64,
+    /// Sorts in its plan, which hold all rows before they give the first one.
+    pub(crate) sorts: f64,
 }
 
 /// Why an execution came to no end.
@@ -138,6 +140,11 @@ pub(crate) trait Ground {
     /// Work of a plan over these tables that `run` does not count, as pages.
     fn uncounted(&self, _plan: &str, _tables: &BTreeSet<String>) -> f64 {
         0.0
+    }
+
+    /// How many sorts a plan has, where their work is not counted by `run`.
+    fn sorts(&self, _plan: &str) -> usize {
+        0
     }
 
     /// How often the audited database has searched an index of its own, if it counts that.

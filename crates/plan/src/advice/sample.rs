@@ -206,7 +206,7 @@ impl Samples {
         let (schema, dialect) = (from.schema, from.dialect);
         match slot {
             Slot::Limit => PAGE.to_owned(),
-            Slot::Offset | Slot::Amount => "0".to_owned(),
+            Slot::Offset | Slot::Amount | Slot::Place => "0".to_owned(),
             Slot::Other => "NULL".to_owned(),
             Slot::Stored { table, column } => {
                 let known = schema.table(table);
@@ -273,7 +273,8 @@ impl Samples {
                 let list = self.list(target.table, target.column, &value, pick);
                 format!("'{{{list}}}'")
             }
-            Compared::Pattern => quote(&middle(&value)),
+            Compared::Pattern => quote(&format!("%{}%", middle(&value))),
+            Compared::Middle => quote(&middle(&value)),
             Compared::Prefix => quote(&beginning(&value)),
             _ => written(&value, target.kind, dialect),
         }
@@ -423,11 +424,10 @@ fn kind<'t>(table: Option<&'t Table>, column: &str) -> &'t str {
     found.map_or("", |own| own.kind.as_str())
 }
 
-/// A pattern for the middle of a value.
+/// A part of the middle of a value, without what patterns are made of.
 fn middle(value: &str) -> String {
     let inner: String = value.chars().skip(2).take(6).collect();
-    let plain = inner.replace(['%', '_', '\\'], "");
-    format!("%{plain}%")
+    inner.replace(['%', '_', '\\'], "")
 }
 
 /// What people type of a text before they look at what is offered.

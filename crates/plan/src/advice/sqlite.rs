@@ -391,6 +391,7 @@ impl Ground for SqliteGround {
                     trigger_pages: 0.0,
                     millis,
                     rows,
+                    sorts: 0.0,
                 }))
             }
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(INTERRUPTED) => {

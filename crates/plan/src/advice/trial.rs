@@ -54,6 +54,10 @@ pub(crate) enum Cost {
 /// What a statement that was given up counts as: more pages than any that came to its end.
 const ENDLESS: f64 = 1e8;
 
+/// What a sort weighs, in pages: so much that of two plans that look at as many the one is taken that
+/// needs none.
+const PAGES_OF_SORT: f64 = 3.0;
+
 impl Cost {
     /// Pages, those of triggers included.
     pub(crate) fn pages(&self) -> f64 {
@@ -62,6 +66,12 @@ impl Cost {
             Self::Failed(_) => 0.0,
             Self::TookTooLong => ENDLESS,
         }
+    }
+
+    /// Pages and what else is to be weighed when plans are compared.
+    pub(crate) fn weight(&self) -> f64 {
+        let sorts = self.run().map_or(0.0, |run| run.sorts);
+        self.pages() + sorts * PAGES_OF_SORT
     }
 
     pub(crate) fn run(&self) -> Option<Run> {
@@ -93,6 +103,12 @@ const OF_INTEREST: f64 = 0.1;
 const MUCH_LONGER: u32 = 10;
 /// See [`OF_INTEREST`] and [`MUCH_LONGER`]: a second is never long.
 const SHORT: Duration = Duration::from_secs(1);
+
+/// A statement that looks at so many times the pages that it does without advice with the first of its
+/// values, and takes longer, is tried with no others while choosing.
+const MUCH_WORSE: f64 = 4.0;
+/// And at so many pages more.
+const MUCH_WORSE_PAGES: f64 = 64.0;
 
 /// A statement that takes long without advice.
 #[derive(Debug, Clone, Copy)]
@@ -132,6 +148,8 @@ pub(crate) struct Trials<G> {
     /// without advice unless it takes too long then.
     values: Vec<Option<usize>>,
     costs: HashMap<Asked, Cost>,
+    /// What each statement costs with each of its values without advice.
+    without: HashMap<(usize, usize), Run>,
     runs: HashMap<(usize, usize, String), Run>,
     /// Executions, for the report.
     pub(crate) executed: u64,
@@ -172,6 +190,7 @@ impl<G: Ground> Trials<G> {
             drafted: None,
             besides: BTreeSet::new(),
             costs: HashMap::new(),
+            without: HashMap::new(),
             runs: HashMap::new(),
             executed: 0,
         }
@@ -364,6 +383,13 @@ impl<G: Ground> Trials<G> {
         })
     }
 
+    fn is_much_worse(&self, statement: usize, value: usize, run: &Run) -> bool {
+        let known = self.without.get(&(statement, value));
+        known.is_some_and(|known| {
+            run.pages > known.pages * MUCH_WORSE + MUCH_WORSE_PAGES && run.millis > known.millis
+        })
+    }
+
     async fn cost(
         &mut self,
         statement: usize,
@@ -391,6 +417,7 @@ impl<G: Ground> Trials<G> {
                 Err(reason) => return Ok(Cost::Failed(reason)),
             };
             total.pages += self.ground.uncounted(&plan, &tables);
+            total.sorts += self.ground.sorts(&plan) as f64;
             let plan = plan + &written;
             let known = self.runs.get(&(statement, at, plan.clone())).copied();
             let (run, ended) = match known {
@@ -409,6 +436,11 @@ impl<G: Ground> Trials<G> {
             total.millis += run.millis;
             total.rows += run.rows;
             count += 1;
+            if relevant.is_empty() && self.besides.is_empty() {
+                self.without.insert((statement, at), run);
+            } else if self.impatient && self.is_much_worse(statement, at, &run) {
+                break;
+            }
         }
         self.values[statement].get_or_insert(count);
         if count > 0 {
@@ -417,6 +449,7 @@ impl<G: Ground> Trials<G> {
             total.trigger_pages /= count;
             total.millis /= count;
             total.rows /= count;
+            total.sorts /= count;
         }
         Ok(Cost::Measured(total))
     }

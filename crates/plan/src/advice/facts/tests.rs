@@ -309,3 +309,17 @@ fn values_with_a_name_are_those_of_the_columns_that_they_are_compared_with() {
         assert_eq!(compared(number), is);
     }
 }
+
+#[test]
+fn a_text_is_sought_by_a_part_of_what_it_holds() {
+    let facts =
+        read("SELECT id FROM flyers WHERE (strpos(title, $1) > $2) IS TRUE AND instr(f.x, $3) = 0");
+    let middle = Slot::Compared {
+        table: "flyers".to_owned(),
+        column: "title".to_owned(),
+        member: None,
+        how: Compared::Middle,
+    };
+    let expected = BTreeMap::from([(1, middle), (2, Slot::Place), (3, Slot::Other)]);
+    assert_eq!(facts.slots, expected);
+}

@@ -65,6 +65,9 @@ impl Entries {
     }
 }
 
+/// How many times cheaper an index alone must make a statement in the planner's eyes to be built,
+/// which is less than trials ask of it.
+const LEAST_ALONE: f64 = 1.2;
 /// Bytes of a row's address, of an entry's place on its page, of an entry besides its key, and of
 /// the longest list that is stored with one key when an index is built.
 const ROW_POINTER: f64 = 6.0;
@@ -87,7 +90,8 @@ impl PostgresGround {
         made.is_ok()
     }
 
-    /// Those that the planner would use, all being there or each alone.
+    /// Those that the planner would use, all being there, or with which alone it thinks some statement
+    /// clearly cheaper.
     pub(super) async fn likely(
         &mut self,
         candidates: Vec<(Candidate, Vec<&str>)>,
@@ -96,16 +100,39 @@ impl PostgresGround {
             return Ok(candidates.into_iter().map(|(index, _)| index).collect());
         }
         self.enter(&[], false).await?;
-        let mut kept = self.planned(&candidates).await?;
-        for each in candidates {
-            // One that is not the best of all may be the best beside what is chosen.
-            let alone = std::slice::from_ref(&each);
-            if !kept.contains(&each.0) && !self.planned(alone).await?.is_empty() {
-                kept.insert(each.0);
+        let mut without: BTreeMap<&str, f64> = BTreeMap::new();
+        for text in candidates.iter().flat_map(|(_, texts)| texts) {
+            if !without.contains_key(text) {
+                let cost = self.cost(text).await?;
+                without.insert(text, cost.unwrap_or(0.0));
             }
+        }
+        let mut kept = self.planned(&candidates).await?;
+        for (candidate, texts) in candidates {
+            // One that is not the best of all may be the best beside what is chosen.
+            if kept.contains(&candidate) || self.imagined(&candidate).await?.is_none() {
+                kept.insert(candidate);
+                continue;
+            }
+            for text in texts {
+                let before = without.get(text).copied().unwrap_or(0.0);
+                let cost = self.cost(text).await?;
+                if cost.is_none_or(|cost| cost * LEAST_ALONE <= before) {
+                    kept.insert(candidate);
+                    break;
+                }
+            }
+            self.forget().await?;
         }
         self.leave().await?;
         Ok(kept.into_iter().collect())
+    }
+
+    /// What the planner says that a statement costs, if it takes it.
+    async fn cost(&mut self, statement: &str) -> Result<Option<f64>, AdviceError> {
+        let question = format!("EXPLAIN (FORMAT JSON) {statement}");
+        let plan = self.explain(question).await?.ok();
+        Ok(plan.and_then(|plan| plan[0]["Plan"]["Total Cost"].as_f64()))
     }
 
     /// Those of the indexes that plans use, were they there; where that cannot be asked they may.
@@ -128,9 +155,6 @@ impl PostgresGround {
             }
         }
         for text in texts {
-            if names.len() == 1 && !planned.is_empty() {
-                break;
-            }
             let plan = self.plan(text).await?.unwrap_or_default();
             let used = names.iter().filter(|(name, _)| plan.contains(name));
             planned.extend(used.map(|(_, index)| (*index).clone()));
@@ -207,9 +231,7 @@ impl PostgresGround {
         }
         let mut costs = Vec::with_capacity(asked.statements.len());
         for statement in &asked.statements {
-            let question = format!("EXPLAIN (FORMAT JSON) {statement}");
-            let plan = self.explain(question).await?.ok();
-            costs.push(plan.and_then(|plan| plan[0]["Plan"]["Total Cost"].as_f64()));
+            costs.push(self.cost(statement).await?);
         }
         if !asked.are_built {
             self.forget().await?;

@@ -380,6 +380,7 @@ impl Ground for PostgresGround {
             },
             millis: number(&top["Execution Time"]),
             rows: number(&plan["Actual Rows"]),
+            sorts: 0.0,
         }))
     }
 
@@ -445,6 +446,10 @@ impl Ground for PostgresGround {
         let statement = format!("SET statement_timeout = {}", limit.as_millis());
         let done = self.connection.execute(AssertSqlSafe(statement)).await;
         done.map(drop).map_err(AdviceError::Scratch)
+    }
+
+    fn sorts(&self, plan: &str) -> usize {
+        plan.matches("\"Node Type\":\"Sort\"").count()
     }
 
     fn scans(&self, index: &str) -> Option<u64> {

@@ -308,6 +308,7 @@ fn sum(runs: &[Run]) -> Run {
         trigger_pages: all.trigger_pages + run.trigger_pages,
         millis: all.millis + run.millis,
         rows: all.rows + run.rows,
+        sorts: all.sorts + run.sorts,
     })
 }
 
