@@ -79,7 +79,8 @@ pub enum Goal {
     #[default]
     Each,
     /// Make all statements together as cheap as they can, by the planner's estimate: what reports
-    /// want, under [`AdviceOptions::most_bytes`] above all.
+    /// want, under [`AdviceOptions::most_bytes`] above all. That estimate leaves out what a write does
+    /// for the indexes; it is measured and told, and not weighed.
     Total,
 }
 
