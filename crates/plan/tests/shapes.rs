@@ -378,6 +378,30 @@ async fn an_index_is_said_to_take_what_it_takes_though_a_sample_was_copied() {
 }
 
 #[tokio::test]
+async fn of_a_large_table_that_was_never_analyzed_a_sample_is_copied_too() {
+    let server = Postgres::shared().unwrap();
+    let never = "ALTER TABLE sales SET (autovacuum_enabled = FALSE)";
+    let (home, mut writer) = database(&server, &SALES.replace("ANALYZE", never)).await;
+    let known: f32 = sqlx::query_scalar("SELECT reltuples FROM pg_class WHERE relname = 'sales'")
+        .fetch_one(&mut writer)
+        .await
+        .unwrap();
+    assert!(known < 0.0, "{known}");
+    let options = AdviceOptions {
+        most_rows: Some(1000),
+        ..AdviceOptions::default()
+    };
+    let workload = [Asked::new(
+        "count",
+        "SELECT COUNT(*) FROM sales WHERE cents < 0",
+    )];
+    let advice = advise(&home.url(), &workload, options).await.unwrap();
+    let pages = advice.statements[0].before.unwrap().pages;
+    // The whole table has some four hundred.
+    assert!(pages < 40.0, "{pages}");
+}
+
+#[tokio::test]
 async fn sqlite_seeks_the_least_total_by_executing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notes.db");

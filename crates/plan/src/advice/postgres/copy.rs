@@ -304,11 +304,14 @@ const HIDDEN_READERS: &str = "
                         AND d.deptype = 'e')
     LIMIT 1";
 
-/// Unlogged, because nobody will want the copy back. A partitioned table is copied as one.
+/// Unlogged, because nobody will want the copy back. A partitioned table is copied as one. Of a table
+/// that was never analyzed the rows are guessed from its size.
 const TABLES: &str = "
     SELECT c.relname::TEXT AS plain,
            format('%I.%I', n.nspname, c.relname) AS name,
-           c.reltuples AS estimate,
+           CASE WHEN c.reltuples < 0 THEN pg_relation_size(c.oid) / 100
+                ELSE c.reltuples
+           END::FLOAT4 AS estimate,
            format('CREATE UNLOGGED TABLE %I.%I (%s)', n.nspname, c.relname,
                   string_agg(format('%I %s%s%s%s', a.attname,
                                     format_type(a.atttypid, a.atttypmod),
@@ -338,7 +341,7 @@ const TABLES: &str = "
                       FROM pg_depend AS e
                       WHERE e.objid = c.oid
                         AND e.deptype = 'e')
-    GROUP BY n.nspname, c.relname, c.reltuples
+    GROUP BY n.nspname, c.oid, c.relname, c.reltuples
     ORDER BY n.nspname, c.relname";
 
 const KEYS: &str = "
