@@ -128,6 +128,7 @@ async fn tried(args: &AdviseArgs, workload: &Workload) -> anyhow::Result<Advice>
             .map(|megabytes| u64::from(megabytes) * 1024 * 1024),
         most_time: Some(args.most_time),
         most_rows: Some(args.most_rows),
+        ..AdviceOptions::default()
     };
     tokio::select! {
         advice = ask(&args.database, &workload.asked, options) => Ok(advice?),

@@ -84,6 +84,8 @@ pub enum Goal {
     Total,
 }
 
+/// See [`AdviceOptions::most_built`].
+const MOST_BUILT: u64 = 1 << 30;
 /// See [`AdviceOptions::most_rows`].
 const MOST_ROWS: u64 = 2_000_000;
 
@@ -98,6 +100,9 @@ pub struct AdviceOptions<'a> {
     pub most_bytes: Option<u64>,
     /// How long a statement may take in a trial before it is given up; by default a minute.
     pub most_time: Option<Duration>,
+    /// Bytes that candidates may take, all of them being built; by default a gigabyte. Where they would
+    /// take more, those that no plan would use are left out, if HypoPG is there to tell.
+    pub most_built: Option<u64>,
     /// Rows of one table that are copied from PostgreSQL, of a larger one a sample; by default two
     /// million. Of a SQLite file the whole is copied.
     pub most_rows: Option<u64>,
@@ -132,6 +137,7 @@ pub async fn advise(
         workload,
         read: &read,
         goal: options.goal,
+        most_built: options.most_built.unwrap_or(MOST_BUILT),
         most_bytes: options.most_bytes,
         most_time: options.most_time.unwrap_or(MOST_TIME),
     };
@@ -205,6 +211,7 @@ struct Work<'a> {
     workload: &'a [Asked],
     read: &'a [Result<Facts, String>],
     goal: Goal,
+    most_built: u64,
     most_bytes: Option<u64>,
     most_time: Duration,
 }
@@ -273,6 +280,13 @@ impl Work<'_> {
         asked: Vec<Candidate>,
         field: &Building<'_>,
     ) -> Result<Candidates, AdviceError> {
+        let sizes = ground.sizes(&asked).await?.unwrap_or_default();
+        if sizes.into_iter().flatten().sum::<u64>() <= self.most_built {
+            return Ok(Candidates {
+                built: ground.build(asked).await?,
+                drafted: None,
+            });
+        }
         let (mut kept, others) = self.fired_first(asked, field);
         let others = others.into_iter().map(|candidate| {
             let concerned = field.statements.iter().filter(|statement| {

@@ -65,9 +65,6 @@ impl Entries {
     }
 }
 
-/// How many times cheaper an index alone must make a statement in the planner's eyes to be built,
-/// which is less than trials ask of it.
-const LEAST_ALONE: f64 = 1.2;
 /// Bytes of a row's address, of an entry's place on its page, of an entry besides its key, and of
 /// the longest list that is stored with one key when an index is built.
 const ROW_POINTER: f64 = 6.0;
@@ -90,8 +87,7 @@ impl PostgresGround {
         made.is_ok()
     }
 
-    /// Those that the planner would use, all being there, or with which alone it thinks some statement
-    /// clearly cheaper.
+    /// Those that the planner would use, all being there or each alone.
     pub(super) async fn likely(
         &mut self,
         candidates: Vec<(Candidate, Vec<&str>)>,
@@ -100,29 +96,13 @@ impl PostgresGround {
             return Ok(candidates.into_iter().map(|(index, _)| index).collect());
         }
         self.enter(&[], false).await?;
-        let mut without: BTreeMap<&str, f64> = BTreeMap::new();
-        for text in candidates.iter().flat_map(|(_, texts)| texts) {
-            if !without.contains_key(text) {
-                let cost = self.cost(text).await?;
-                without.insert(text, cost.unwrap_or(0.0));
-            }
-        }
         let mut kept = self.planned(&candidates).await?;
-        for (candidate, texts) in candidates {
+        for each in candidates {
             // One that is not the best of all may be the best beside what is chosen.
-            if kept.contains(&candidate) || self.imagined(&candidate).await?.is_none() {
-                kept.insert(candidate);
-                continue;
+            let alone = std::slice::from_ref(&each);
+            if !kept.contains(&each.0) && !self.planned(alone).await?.is_empty() {
+                kept.insert(each.0);
             }
-            for text in texts {
-                let before = without.get(text).copied().unwrap_or(0.0);
-                let cost = self.cost(text).await?;
-                if cost.is_none_or(|cost| cost * LEAST_ALONE <= before) {
-                    kept.insert(candidate);
-                    break;
-                }
-            }
-            self.forget().await?;
         }
         self.leave().await?;
         Ok(kept.into_iter().collect())
@@ -155,6 +135,9 @@ impl PostgresGround {
             }
         }
         for text in texts {
+            if names.len() == 1 && !planned.is_empty() {
+                break;
+            }
             let plan = self.plan(text).await?.unwrap_or_default();
             let used = names.iter().filter(|(name, _)| plan.contains(name));
             planned.extend(used.map(|(_, index)| (*index).clone()));
