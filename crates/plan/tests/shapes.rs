@@ -290,6 +290,28 @@ fn check_stars(advice: &Advice) {
 }
 
 #[tokio::test]
+async fn a_star_that_reads_very_many_rows_is_not_held_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("letters.db");
+    let options = SqliteConnectOptions::new().filename(&path);
+    let mut writer = SqliteConnection::connect_with(&options.create_if_missing(true))
+        .await
+        .unwrap();
+    for statement in LETTERS {
+        let statement = statement.replace("g < 500", "g < 20001");
+        writer.execute(AssertSqlSafe(statement)).await.unwrap();
+    }
+    let url = path.to_string_lossy().into_owned();
+    let workload = [Asked::new("all", "SELECT * FROM letters")];
+    let options = AdviceOptions::default();
+    let advice = advise(&url, &workload, options).await.unwrap();
+    assert_eq!(
+        advice.rewrites[0].outcome,
+        RewriteOutcome::Cannot("it reads too many rows to compare them".to_owned())
+    );
+}
+
+#[tokio::test]
 async fn a_star_that_reads_long_texts_is_tried_without_them_on_both_databases() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("letters.db");

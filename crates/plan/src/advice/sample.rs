@@ -142,7 +142,7 @@ impl Samples {
         let bounded = bounded(facts);
         let literal = |(number, slot): (&usize, &Slot)| {
             let known = given.get(number).cloned();
-            let from = From {
+            let from = Source {
                 rows: &rows,
                 bounded: &bounded,
                 schema,
@@ -202,7 +202,7 @@ impl Samples {
         Some(columns.zip(cells?).collect())
     }
 
-    fn literal(&self, slot: &Slot, pick: Pick, from: &From<'_>) -> String {
+    fn literal(&self, slot: &Slot, pick: Pick, from: &Source<'_>) -> String {
         let (schema, dialect) = (from.schema, from.dialect);
         match slot {
             Slot::Limit => PAGE.to_owned(),
@@ -360,7 +360,7 @@ impl Samples {
 }
 
 /// What values are made from.
-struct From<'f> {
+struct Source<'f> {
     rows: &'f Rows<'f>,
     bounded: &'f BTreeSet<(&'f String, &'f String)>,
     schema: &'f Schema,
@@ -564,7 +564,7 @@ mod tests {
                 how: Compared::Equal,
             };
             let frequent = Pick::Frequent(0);
-            let from = From {
+            let from = Source {
                 rows: &Rows::new(),
                 bounded: &BTreeSet::new(),
                 schema: &Schema::default(),

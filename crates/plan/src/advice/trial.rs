@@ -406,6 +406,7 @@ impl<G: Ground> Trials<G> {
         let tables: BTreeSet<String> = tables.collect();
         let mut total = Run::default();
         let mut count = 0;
+        let mut given_up = false;
         let begun = Instant::now();
         let values = values.min(self.values[statement].unwrap_or(usize::MAX));
         for (at, text) in texts.iter().enumerate().take(values) {
@@ -439,10 +440,13 @@ impl<G: Ground> Trials<G> {
             if relevant.is_empty() && self.besides.is_empty() {
                 self.without.insert((statement, at), run);
             } else if self.impatient && self.is_much_worse(statement, at, &run) {
+                given_up = true;
                 break;
             }
         }
-        self.values[statement].get_or_insert(count);
+        if !given_up {
+            self.values[statement].get_or_insert(count);
+        }
         if count > 0 {
             let count = count as f64;
             total.pages /= count;
