@@ -12,7 +12,7 @@ use super::{
     candidate::Candidate,
     choice::VALUES,
     error::AdviceError,
-    ground::{Estimated, Ground},
+    ground::{Ground, Inquiry},
     trial::{Set, Tried},
 };
 
@@ -23,14 +23,14 @@ const LEAST_SHARE: f64 = 0.003;
 const PAGE: u64 = 8192;
 
 /// An index to choose from.
-pub(crate) struct Sized {
+pub(crate) struct Weighed {
     pub(crate) candidate: Candidate,
     pub(crate) bytes: u64,
 }
 
 /// What is chosen from, and what for.
 pub(crate) struct Drafting<'d> {
-    pub(crate) sized: &'d [Sized],
+    pub(crate) sized: &'d [Weighed],
     /// Whether they are built.
     pub(crate) are_built: bool,
     pub(crate) statements: &'d [Tried],
@@ -300,11 +300,11 @@ impl<'d, G: Ground> Draft<'d, G> {
         let counts: Vec<usize> = texts.clone().map(Iterator::count).collect();
         let all = drafting.sized.iter().enumerate();
         let (with, without): (Vec<_>, Vec<_>) = all.partition(|(place, _)| set.contains(place));
-        let only = |some: Vec<(usize, &'d Sized)>| -> Vec<&'d Candidate> {
+        let only = |some: Vec<(usize, &'d Weighed)>| -> Vec<&'d Candidate> {
             let some = some.into_iter();
             some.map(|(_, sized)| &sized.candidate).collect()
         };
-        let asked = Estimated {
+        let asked = Inquiry {
             with: only(with),
             without: only(without),
             are_built: drafting.are_built,

@@ -66,7 +66,7 @@ impl Effort {
 }
 
 /// Statements whose costs are asked for.
-pub(crate) struct Estimated<'a> {
+pub(crate) struct Inquiry<'a> {
     /// The indexes that are there beside the database's own.
     pub(crate) with: Vec<&'a Candidate>,
     /// Those that are not.
@@ -102,7 +102,7 @@ pub(crate) trait Ground {
 
     /// What statements would cost, by the planner's estimate where it makes one and elsewhere by
     /// executing them; none of what the database does not take.
-    async fn estimates(&mut self, asked: &Estimated<'_>) -> Result<Vec<Option<f64>>, AdviceError>;
+    async fn estimates(&mut self, asked: &Inquiry<'_>) -> Result<Vec<Option<f64>>, AdviceError>;
 
     /// Builds what can be built; what cannot is left out.
     async fn build(&mut self, candidates: Vec<Candidate>) -> Result<Vec<Built>, AdviceError>;

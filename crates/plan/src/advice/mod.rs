@@ -29,7 +29,7 @@ use speedwell_sql::Dialect;
 
 use self::{
     candidate::Candidate,
-    draft::{Drafting, Sized, draft},
+    draft::{Drafting, Weighed, draft},
     facts::{Facts, facts},
     generate::{Workload, candidates},
     ground::{Built, Ground},
@@ -325,7 +325,7 @@ impl Work<'_> {
                 let (mut known, mut unknown) = (Vec::new(), Vec::new());
                 for (candidate, bytes) in others.into_iter().zip(sizes) {
                     match bytes {
-                        Some(bytes) => known.push(Sized { candidate, bytes }),
+                        Some(bytes) => known.push(Weighed { candidate, bytes }),
                         None => unknown.push(candidate),
                     }
                 }

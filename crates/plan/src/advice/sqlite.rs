@@ -20,7 +20,7 @@ use super::{
     AdvisedIndex,
     candidate::{Candidate, quoted},
     error::AdviceError,
-    ground::{Built, Effort, Estimated, Ground, Rows, Run, Stopped, WritePrice},
+    ground::{Built, Effort, Ground, Inquiry, Rows, Run, Stopped, WritePrice},
     sample::{LOOKED_AT, Sample, Samples},
 };
 use crate::{Schema, sqlite::file};
@@ -313,7 +313,7 @@ fn known<T>(price: Result<T, sqlx::Error>) -> Result<Option<T>, AdviceError> {
 }
 
 impl Ground for SqliteGround {
-    async fn estimates(&mut self, asked: &Estimated<'_>) -> Result<Vec<Option<f64>>, AdviceError> {
+    async fn estimates(&mut self, asked: &Inquiry<'_>) -> Result<Vec<Option<f64>>, AdviceError> {
         let hidden: Vec<String> = asked.without.iter().map(|index| index.name()).collect();
         let mut costs = Vec::with_capacity(asked.statements.len());
         self.enter(&hidden, true).await?;

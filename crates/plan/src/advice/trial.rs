@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     candidate::Candidate,
-    draft::{Chosen, Drafting, Sized, draft},
+    draft::{Chosen, Drafting, Weighed, draft},
     error::AdviceError,
     facts::{Facts, Search, WriteKind},
     ground::{Built, Ground, Run, Stopped},
@@ -200,7 +200,7 @@ impl<G: Ground> Trials<G> {
     pub(crate) async fn draft(&mut self, banned: &Set) -> Result<Set, AdviceError> {
         let begun = Instant::now();
         let mut drafted = self.drafted.take().unwrap_or_default();
-        let sized = self.built.iter().enumerate().map(|(place, built)| Sized {
+        let sized = self.built.iter().enumerate().map(|(place, built)| Weighed {
             candidate: built.candidate.clone(),
             // What there is no room for is never chosen.
             bytes: match banned.contains(&place) {
@@ -208,7 +208,7 @@ impl<G: Ground> Trials<G> {
                 false => built.bytes,
             },
         });
-        let sized: Vec<Sized> = sized.collect();
+        let sized: Vec<Weighed> = sized.collect();
         let drafting = Drafting {
             sized: &sized,
             are_built: true,

@@ -8,7 +8,7 @@ use super::session::{BACK, PostgresGround};
 use crate::advice::{
     candidate::{Candidate, Method},
     error::AdviceError,
-    ground::{Estimated, Ground as _},
+    ground::{Ground as _, Inquiry},
 };
 
 /// What is known of an index that is only imagined.
@@ -203,7 +203,7 @@ impl PostgresGround {
     /// What the planner says that statements cost with a set of indexes.
     pub(super) async fn costs(
         &mut self,
-        asked: &Estimated<'_>,
+        asked: &Inquiry<'_>,
     ) -> Result<Vec<Option<f64>>, AdviceError> {
         if asked.are_built {
             let hidden: Vec<String> = asked.without.iter().map(|index| index.name()).collect();

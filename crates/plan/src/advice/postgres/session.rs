@@ -19,7 +19,7 @@ use crate::{
         AdvisedIndex,
         candidate::{Candidate, TRIGRAMS},
         error::AdviceError,
-        ground::{Built, Effort, Estimated, Ground, Rows, Run, Stopped, WritePrice},
+        ground::{Built, Effort, Ground, Inquiry, Rows, Run, Stopped, WritePrice},
         sample::{LOOKED_AT, Sample, Samples},
     },
     postgres::{connect, options},
@@ -249,7 +249,7 @@ impl Ground for PostgresGround {
         self.guessed(candidates).await
     }
 
-    async fn estimates(&mut self, asked: &Estimated<'_>) -> Result<Vec<Option<f64>>, AdviceError> {
+    async fn estimates(&mut self, asked: &Inquiry<'_>) -> Result<Vec<Option<f64>>, AdviceError> {
         self.costs(asked).await
     }
 
