@@ -4,7 +4,7 @@
 // The whole file is a test, its helpers too, which clippy does not see.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use speedwell_plan::{
     Advice, AdviceOptions, Asked, Goal, RewriteKind, RewriteOutcome, Verdict, advise, build_indexes,
@@ -37,6 +37,18 @@ async fn database(server: &Postgres, statements: &str) -> (Database, PgConnectio
         writer.execute(statement).await.unwrap();
     }
     (home, writer)
+}
+
+/// A SQLite file in which these statements were executed.
+async fn filled(path: &Path, statements: &[impl AsRef<str>]) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(path);
+    let options = options.create_if_missing(true);
+    let mut writer = SqliteConnection::connect_with(&options).await.unwrap();
+    for statement in statements {
+        let statement = AssertSqlSafe(statement.as_ref().to_owned());
+        writer.execute(statement).await.unwrap();
+    }
+    writer
 }
 
 fn definitions(advice: &Advice) -> Vec<&str> {
@@ -167,13 +179,8 @@ const NOTES: [&str; 2] = [
 #[tokio::test]
 async fn a_pattern_that_may_begin_anywhere_gets_a_full_text_table_in_sqlite() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("notes.db");
-    let options = SqliteConnectOptions::new().filename(&path);
-    let options = options.create_if_missing(true);
-    let mut writer = SqliteConnection::connect_with(&options).await.unwrap();
-    for statement in NOTES {
-        writer.execute(statement).await.unwrap();
-    }
+    let path = folder.path().join("trial.db");
+    let mut writer = filled(&path, &NOTES).await;
     let url = path.to_string_lossy().into_owned();
     let workload = [Asked::new(
         "search",
@@ -292,15 +299,9 @@ fn check_stars(advice: &Advice) {
 #[tokio::test]
 async fn a_star_that_reads_very_many_rows_is_not_held_in_memory() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("letters.db");
-    let options = SqliteConnectOptions::new().filename(&path);
-    let mut writer = SqliteConnection::connect_with(&options.create_if_missing(true))
-        .await
-        .unwrap();
-    for statement in LETTERS {
-        let statement = statement.replace("g < 500", "g < 20001");
-        writer.execute(AssertSqlSafe(statement)).await.unwrap();
-    }
+    let path = folder.path().join("trial.db");
+    let many = LETTERS.map(|statement| statement.replace("g < 500", "g < 20001"));
+    filled(&path, &many).await;
     let url = path.to_string_lossy().into_owned();
     let workload = [Asked::new("all", "SELECT * FROM letters")];
     let options = AdviceOptions::default();
@@ -314,13 +315,8 @@ async fn a_star_that_reads_very_many_rows_is_not_held_in_memory() {
 #[tokio::test]
 async fn a_star_that_reads_long_texts_is_tried_without_them_on_both_databases() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("letters.db");
-    let options = SqliteConnectOptions::new().filename(&path);
-    let options = options.create_if_missing(true);
-    let mut writer = SqliteConnection::connect_with(&options).await.unwrap();
-    for statement in LETTERS {
-        writer.execute(statement).await.unwrap();
-    }
+    let path = folder.path().join("trial.db");
+    filled(&path, &LETTERS).await;
     let url = path.to_string_lossy().into_owned();
     let options = AdviceOptions::default();
     check_stars(&advise(&url, &stars(), options).await.unwrap());
@@ -435,13 +431,8 @@ async fn of_a_large_table_that_was_never_analyzed_a_sample_is_copied_too() {
 #[tokio::test]
 async fn sqlite_seeks_the_least_total_by_executing() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("notes.db");
-    let options = SqliteConnectOptions::new().filename(&path);
-    let options = options.create_if_missing(true);
-    let mut writer = SqliteConnection::connect_with(&options).await.unwrap();
-    for statement in NOTES {
-        writer.execute(statement).await.unwrap();
-    }
+    let path = folder.path().join("trial.db");
+    filled(&path, &NOTES).await;
     let url = path.to_string_lossy().into_owned();
     let workload = [
         Asked::new("of one", "SELECT title FROM notes WHERE owner = ?"),
