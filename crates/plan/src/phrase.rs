@@ -60,6 +60,22 @@ fn owners(rows: &[Row]) -> Vec<Option<usize>> {
         .collect()
 }
 
+/// Whether a plan of these phrases reads a table or an index from end to end, or builds an index of one.
+pub(crate) fn reads_all(phrases: &[&str]) -> bool {
+    let subqueries: BTreeSet<&str> = phrases.iter().filter_map(|one| materialized(one)).collect();
+    let names = Names::default();
+    phrases.iter().any(|one| {
+        let node = phrase(one, &names, &subqueries);
+        let is_subquery =
+            |name: &String| subqueries.contains(name.as_str()) || name.starts_with('(');
+        match node.operation {
+            Operation::Scan => !node.alias.as_ref().is_some_and(is_subquery),
+            Operation::IndexWalk | Operation::AutomaticIndex => true,
+            _ => false,
+        }
+    })
+}
+
 /// The name of the subquery that the phrase says is being computed.
 fn materialized(detail: &str) -> Option<&str> {
     detail
@@ -270,6 +286,26 @@ mod tests {
 
     fn read(detail: &str) -> PlanNode {
         phrase(detail, &names(), &BTreeSet::from(["page"]))
+    }
+
+    #[test]
+    fn what_is_walked_from_end_to_end_is_told_from_subqueries_and_searches() {
+        let search = "SEARCH f USING INDEX feed (is_active=?)";
+        assert!(!reads_all(&[search]));
+        assert!(!reads_all(&[
+            "CO-ROUTINE page",
+            search,
+            "SCAN page",
+            "SCAN (subquery-2)"
+        ]));
+        assert!(!reads_all(&["SCAN CONSTANT ROW"]));
+        for walk in [
+            "SCAN f",
+            "SCAN f USING COVERING INDEX feed",
+            "SEARCH f USING AUTOMATIC COVERING INDEX (a=?)",
+        ] {
+            assert!(reads_all(&[search, walk]), "{walk}");
+        }
     }
 
     #[test]

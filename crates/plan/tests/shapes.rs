@@ -446,3 +446,34 @@ async fn sqlite_seeks_the_least_total_by_executing() {
     assert_eq!(definitions(&advice), ["notes (owner)"]);
     assert_eq!(verdict(&advice, "of one"), &Verdict::Improved);
 }
+
+const VISITS: &str = "
+    CREATE TABLE visits (
+        id BIGINT PRIMARY KEY,
+        member BIGINT NOT NULL,
+        day BIGINT NOT NULL,
+        points BIGINT NOT NULL,
+        note TEXT NOT NULL);
+    INSERT INTO visits
+    SELECT g, g % 300, g % 37, g % 11, repeat('x', 60) FROM generate_series(1, 30000) AS g;
+    CREATE INDEX visits_member ON visits (member);
+    ANALYZE";
+
+#[tokio::test]
+async fn a_cheap_statement_that_searches_gets_no_second_index_but_for_a_sort() {
+    let server = Postgres::shared().unwrap();
+    let (home, _writer) = database(&server, VISITS).await;
+    let options = AdviceOptions::default();
+    let counts = "SELECT count(*) FROM visits WHERE member = $1 AND points > $2";
+    let workload = [Asked::new("counts", counts)];
+    let advice = advise(&home.url(), &workload, options).await.unwrap();
+    println!("{:#?}", advice.statements);
+    assert!(advice.tried > 0);
+    assert_eq!(definitions(&advice), Vec::<&str>::new());
+    assert_eq!(verdict(&advice, "counts"), &Verdict::AlreadyGood);
+
+    let latest = "SELECT * FROM visits WHERE member = $1 ORDER BY day DESC LIMIT 5";
+    let workload = [Asked::new("latest", latest)];
+    let advice = advise(&home.url(), &workload, options).await.unwrap();
+    assert_eq!(definitions(&advice), ["visits (member, day DESC)"]);
+}

@@ -36,6 +36,8 @@ const MARGIN: f64 = 1.10;
 const MARGIN_PAGES: f64 = 16.0;
 /// Share of the time that makes up for more pages.
 const CLEARLY_FASTER: f64 = 0.67;
+/// A statement this cheap needs no help, whatever it does.
+pub(crate) const CHEAP_PAGES: f64 = 200.0;
 /// Bits by which a statement that got worse weighs against a set.
 const PENALTY: f64 = 8.0;
 
@@ -233,15 +235,26 @@ async fn difference<G: Ground>(
         let writes = trials.statements[*statement].facts.write.is_some();
         let bits = |cost: &Cost| {
             let worse = !writes && is_worse(&base[at], cost);
-            let pages = cost.weight().max(match cost {
-                Cost::Failed(_) => base[at].weight(),
-                Cost::Measured(_) | Cost::TookTooLong => 0.0,
-            });
+            let pages = match cost {
+                _ if is_fine(&base[at], cost, writes) => base[at].weight(),
+                Cost::Failed(_) => cost.weight().max(base[at].weight()),
+                Cost::Measured(_) | Cost::TookTooLong => cost.weight(),
+            };
             (FLOOR + pages).log2() + if worse { PENALTY } else { 0.0 }
         };
         gain += bits(&before[at]) - bits(&after[at]);
     }
     Ok(gain)
+}
+
+/// Whether a statement is cheap without advice, and stays so while its tables grow, because it reads
+/// none of them from end to end: fewer pages are worth no index then, only a sort that goes.
+fn is_fine(without: &Cost, with: &Cost, writes: bool) -> bool {
+    let (Some(before), Some(after)) = (without.run(), with.run()) else {
+        return false;
+    };
+    let is_cheap = !writes && !before.reads_all && without.pages() <= CHEAP_PAGES;
+    is_cheap && after.sorts >= before.sorts
 }
 
 /// Whether a statement looks at more pages beyond the margin, and is not clearly faster for it:

@@ -305,13 +305,17 @@ impl Searching<'_> {
             sets.push(one);
         }
         sets.push(both);
+        // What is compared with a value is found first, before a range or an order of the others.
+        let is_constant = |name: &String| self.search.constants.contains_key(name);
+        let all_constant = self.search.equal.iter().all(is_constant);
         for set in sets {
-            if !self.is_unique(&set) {
+            let is_narrow = !set.is_empty() || all_constant;
+            if is_narrow && !self.is_unique(&set) {
                 self.behind(&set, &order, condition.as_ref());
             }
         }
         // An order alone helps where the walk can stop early.
-        if self.search.limited && !order.is_empty() {
+        if self.search.limited && all_constant && !order.is_empty() {
             self.behind(&BTreeSet::new(), &order, condition.as_ref());
         }
     }

@@ -17,6 +17,8 @@ pub(crate) struct Run {
     pub(crate) rows: f64,
     /// Sorts in its plan, which hold all rows before they give the first one.
     pub(crate) sorts: f64,
+    /// Whether its plan reads a table or an index from end to end.
+    pub(crate) reads_all: bool,
 }
 
 /// Why an execution came to no end.
@@ -44,7 +46,7 @@ pub(crate) struct WritePrice {
     pub(crate) rows: u64,
     pub(crate) insert: Effort,
     pub(crate) delete: Effort,
-    /// Of setting some columns; none if they cannot be set.
+    /// Of setting some columns; none if they were not set, or cannot be.
     pub(crate) update: Option<Effort>,
 }
 
@@ -110,7 +112,7 @@ pub(crate) trait Ground {
     /// Begins trials without these indexes. Where statements write, they are not kept up either.
     async fn enter(&mut self, hidden: &[String], writes: bool) -> Result<(), AdviceError>;
 
-    /// Begins trials of [`Ground::write`] without these indexes.
+    /// Begins trials of what writing costs without these indexes.
     async fn enter_for_writing(&mut self, hidden: &[String]) -> Result<(), AdviceError>;
 
     /// What the database would do, without figures: two executions of one statement with the same
@@ -126,13 +128,26 @@ pub(crate) trait Ground {
     /// Executes a query for its rows.
     async fn rows(&mut self, query: &str) -> Result<Rows, AdviceError>;
 
-    /// Takes some rows of the table out and writes them again, and sets the columns `set` of them
-    /// to what they are. `None` if such rows cannot be taken out.
+    /// Takes some rows of the table out and writes them again. `None` if they cannot be taken out.
+    async fn replace(&mut self, table: &str) -> Result<Option<WritePrice>, AdviceError>;
+
+    /// Sets columns of some rows of the table to what they are. `None` if they cannot be set.
+    async fn set_again(
+        &mut self,
+        table: &str,
+        columns: &[String],
+    ) -> Result<Option<Effort>, AdviceError>;
+
+    /// Both.
     async fn write(
         &mut self,
         table: &str,
-        set: &[String],
-    ) -> Result<Option<WritePrice>, AdviceError>;
+        columns: &[String],
+    ) -> Result<Option<WritePrice>, AdviceError> {
+        let update = self.set_again(table, columns).await?;
+        let price = self.replace(table).await?;
+        Ok(price.map(|price| WritePrice { update, ..price }))
+    }
 
     /// Gives up statements that take longer from now on.
     async fn give_up_after(&mut self, limit: Duration) -> Result<(), AdviceError>;
@@ -146,6 +161,9 @@ pub(crate) trait Ground {
     fn sorts(&self, _plan: &str) -> usize {
         0
     }
+
+    /// Whether a plan reads a table or an index from end to end.
+    fn reads_all(&self, plan: &str) -> bool;
 
     /// How often the audited database has searched an index of its own, if it counts that.
     fn scans(&self, _index: &str) -> Option<u64> {

@@ -7,6 +7,7 @@ use speedwell_sql::Dialect;
 
 use super::{
     Asked,
+    choice::CHEAP_PAGES,
     facts::Facts,
     ground::{Effort, Run},
     hygiene::NeedlessIndex,
@@ -16,8 +17,6 @@ use super::{
 };
 use crate::Schema;
 
-/// A statement this cheap needs no help, whatever it does.
-const CHEAP_PAGES: f64 = 200.0;
 /// Share of the pages that must go for a statement to be called improved.
 const IMPROVED: f64 = 0.9;
 

@@ -203,54 +203,62 @@ pub(crate) async fn prices<G: Ground>(
     trials: &mut Trials<G>,
     chosen: &Set,
 ) -> Result<Prices, AdviceError> {
-    let mut warm = BTreeSet::new();
-    let mut prices = BTreeMap::new();
+    let mut tables: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for index in chosen {
-        if warm.insert(trials.built[*index].candidate.table.clone()) {
-            // The first time the rows find other places than later.
-            price(trials, *index, chosen, 1).await?;
-        }
-        let mut others = chosen.clone();
-        others.remove(index);
-        let all = price(trials, *index, chosen, WRITINGS).await?;
-        let less = price(trials, *index, &others, WRITINGS).await?;
-        if let (Some(all), Some(less)) = (all, less) {
-            prices.insert(*index, (all, less));
+        let table = trials.built[*index].candidate.table.clone();
+        tables.entry(table).or_default().push(*index);
+    }
+    let mut prices = BTreeMap::new();
+    for (table, own) in tables {
+        // The first time the rows find other places than later.
+        let all = written(trials, &table, &own, chosen, WRITINGS + 1).await?;
+        for index in own {
+            let mut others = chosen.clone();
+            others.remove(&index);
+            let less = written(trials, &table, &[index], &others, WRITINGS).await?;
+            if let (Some(all), Some(less)) = (all.get(&index), less.get(&index)) {
+                prices.insert(index, (*all, *less));
+            }
         }
     }
     Ok(prices)
 }
 
-/// Pages and the quickest time of several writings to the table of an index under a set.
-async fn price<G: Ground>(
+/// What writing to a table costs under a set, and setting the columns of each of some indexes: pages,
+/// and the quickest time of several writings. Nothing of a table that cannot be written to.
+async fn written<G: Ground>(
     trials: &mut Trials<G>,
-    index: usize,
+    table: &str,
+    indexes: &[usize],
     set: &Set,
     writings: usize,
-) -> Result<Option<WritePrice>, AdviceError> {
-    let candidate = trials.built[index].candidate.clone();
-    let hidden: Vec<String> = trials
-        .built
-        .iter()
-        .enumerate()
-        .filter(|(at, built)| built.candidate.table == candidate.table && !set.contains(at))
+) -> Result<BTreeMap<usize, WritePrice>, AdviceError> {
+    let built = trials.built.iter().enumerate();
+    let hidden: Vec<String> = built
+        .filter(|(at, built)| built.candidate.table == table && !set.contains(at))
         .map(|(_, built)| built.candidate.name())
         .collect();
     trials.ground.enter_for_writing(&hidden).await?;
-    let mut price: Option<WritePrice> = None;
+    let mut prices: BTreeMap<usize, WritePrice> = BTreeMap::new();
     for _ in 0..writings {
-        let next = trials
-            .ground
-            .write(&candidate.table, &candidate.columns())
-            .await?;
-        let Some(next) = next else { break };
-        price = Some(match price {
-            Some(before) => quicker(before, next),
-            None => next,
-        });
+        let mut updates = Vec::with_capacity(indexes.len());
+        for index in indexes {
+            let columns = trials.built[*index].candidate.columns();
+            updates.push(trials.ground.set_again(table, &columns).await?);
+        }
+        let Some(replaced) = trials.ground.replace(table).await? else {
+            break;
+        };
+        for (index, update) in indexes.iter().zip(updates) {
+            let next = WritePrice { update, ..replaced };
+            let price = prices
+                .get(index)
+                .map_or(next, |known| quicker(*known, next));
+            prices.insert(*index, price);
+        }
     }
     trials.ground.leave().await?;
-    Ok(price)
+    Ok(prices)
 }
 
 fn quicker(before: WritePrice, next: WritePrice) -> WritePrice {

@@ -23,7 +23,7 @@ use super::{
     ground::{Built, Effort, Ground, Inquiry, Rows, Run, Stopped, WritePrice},
     sample::{LOOKED_AT, Sample, Samples},
 };
-use crate::{Schema, sqlite::file};
+use crate::{Schema, phrase::reads_all, sqlite::file};
 
 /// How long a lock of the audited file is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,7 +38,7 @@ const COUNTS_A_SECOND: f64 = 10_000_000.0;
 /// `SQLITE_INTERRUPT`.
 const INTERRUPTED: &str = "9";
 /// Rows that are written to measure the price of writing.
-const WRITTEN_ROWS: u64 = 500;
+const WRITTEN_ROWS: u64 = 250;
 
 /// A scratch file, open for writing.
 pub(crate) struct SqliteGround {
@@ -255,8 +255,8 @@ impl SqliteGround {
     }
 
     /// Sets columns of the first rows to what they are.
-    async fn set_again(&mut self, table: &str, set: &[String]) -> Result<Effort, sqlx::Error> {
-        let own: Vec<String> = set
+    async fn updated(&mut self, table: &str, columns: &[String]) -> Result<Effort, sqlx::Error> {
+        let own: Vec<String> = columns
             .iter()
             .map(|column| format!("{0} = {0}", strictly_quoted(column)))
             .collect();
@@ -271,7 +271,7 @@ impl SqliteGround {
     }
 
     /// Takes the first rows out and writes them again.
-    async fn written_again(&mut self, table: &str) -> Result<WritePrice, sqlx::Error> {
+    async fn replaced(&mut self, table: &str) -> Result<WritePrice, sqlx::Error> {
         let name = strictly_quoted(table);
         self.simple(format!(
             "CREATE TEMPORARY TABLE speedwell_moved AS SELECT * FROM {name} ORDER BY rowid LIMIT {WRITTEN_ROWS}"
@@ -392,6 +392,7 @@ impl Ground for SqliteGround {
                     millis,
                     rows,
                     sorts: 0.0,
+                    reads_all: false,
                 }))
             }
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(INTERRUPTED) => {
@@ -440,16 +441,20 @@ impl Ground for SqliteGround {
         rows.map(Ok).map_err(AdviceError::Scratch)
     }
 
-    async fn write(
+    async fn replace(&mut self, table: &str) -> Result<Option<WritePrice>, AdviceError> {
+        let price = known(self.replaced(table).await);
+        let _ = self.simple("ROLLBACK TO trial".to_owned()).await;
+        price
+    }
+
+    async fn set_again(
         &mut self,
         table: &str,
-        set: &[String],
-    ) -> Result<Option<WritePrice>, AdviceError> {
-        let update = known(self.set_again(table, set).await)?;
+        columns: &[String],
+    ) -> Result<Option<Effort>, AdviceError> {
+        let effort = known(self.updated(table, columns).await);
         let _ = self.simple("ROLLBACK TO trial".to_owned()).await;
-        let price = known(self.written_again(table).await)?;
-        let _ = self.simple("ROLLBACK TO trial".to_owned()).await;
-        Ok(price.map(|price| WritePrice { update, ..price }))
+        effort
     }
 
     async fn give_up_after(&mut self, limit: Duration) -> Result<(), AdviceError> {
@@ -474,6 +479,10 @@ impl Ground for SqliteGround {
                 rows * rows.log2() / UNIT
             })
             .sum()
+    }
+
+    fn reads_all(&self, plan: &str) -> bool {
+        reads_all(&plan.lines().collect::<Vec<_>>())
     }
 
     async fn leave(&mut self) -> Result<(), AdviceError> {

@@ -419,6 +419,7 @@ impl<G: Ground> Trials<G> {
             };
             total.pages += self.ground.uncounted(&plan, &tables);
             total.sorts += self.ground.sorts(&plan) as f64;
+            total.reads_all |= self.ground.reads_all(&plan);
             let plan = plan + &written;
             let known = self.runs.get(&(statement, at, plan.clone())).copied();
             let (run, ended) = match known {

@@ -26,6 +26,7 @@ use crate::{Activity, ExplainError, Plan, statement};
 pub(crate) use condition::{casts, parts};
 pub use recorded::{Recorded, Recording, RecordingError, recorded};
 pub(crate) use refusal::refused;
+pub(crate) use tree::reads_all;
 
 /// How long a connection may take to be made.
 const CONNECT_TIME: Duration = Duration::from_secs(10);

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use speedwell_sql::Dialect;
 
 use super::condition::{parts, shown};
-use crate::{Estimate, Grouping, JoinMethod, Operation, PlanNode, SortReason, Store};
+use crate::{Estimate, Grouping, JoinMethod, Operation, Plan, PlanNode, SortReason, Store};
 
 /// Deeper plans than this are not read: each level is one of recursion here.
 const DEPTH: usize = 200;
@@ -45,6 +46,19 @@ pub(crate) fn tree(answer: &Value, partitions: &Partitions) -> Vec<PlanNode> {
             .node(plan, None)
         })
         .collect()
+}
+
+/// Whether the plan in the answer reads a table or an index from end to end.
+pub(crate) fn reads_all(answer: &Value) -> bool {
+    let plan = Plan {
+        system: Dialect::Postgres,
+        nodes: tree(answer, &Partitions::new()),
+    };
+    plan.walk().any(|node| match node.operation {
+        Operation::Scan => node.table.is_some(),
+        Operation::IndexWalk => true,
+        _ => false,
+    })
 }
 
 /// What a node takes from those around it.
@@ -339,10 +353,8 @@ fn push(line: &mut String, word: &str, what: Option<&str>) {
 mod tests {
     use proptest::prelude::*;
     use serde_json::json;
-    use speedwell_sql::Dialect;
 
     use super::*;
-    use crate::Plan;
 
     fn read(plan: Value) -> Plan {
         let partitions = Partitions::from([("flyers_2024".to_owned(), "flyers".to_owned())]);
@@ -350,6 +362,22 @@ mod tests {
             system: Dialect::Postgres,
             nodes: tree(&json!([{ "Plan": plan }]), &partitions),
         }
+    }
+
+    #[test]
+    fn what_is_walked_from_end_to_end_is_told_from_subqueries_and_searches() {
+        let answer = |node: Value| json!([{ "Plan": { "Node Type": "Limit", "Plans": [node] } }]);
+        let of_table = |kind: &str| json!({ "Node Type": kind, "Relation Name": "flyers" });
+        assert!(reads_all(&answer(of_table("Seq Scan"))));
+        assert!(reads_all(&answer(of_table("Index Only Scan"))));
+        let search = json!({
+            "Node Type": "Index Scan",
+            "Relation Name": "flyers",
+            "Index Cond": "(id = 1)",
+        });
+        assert!(!reads_all(&answer(search)));
+        let rows = json!({ "Node Type": "CTE Scan", "CTE Name": "page" });
+        assert!(!reads_all(&answer(rows)));
     }
 
     #[test]

@@ -76,6 +76,24 @@ fn a_table_between_two_others_is_found_by_either() {
 }
 
 #[test]
+fn an_order_stands_alone_only_where_no_value_can_be_found_first() {
+    let of_one = asked("SELECT * FROM tickets WHERE tenant_id = $1 ORDER BY due_at LIMIT 20");
+    assert_eq!(of_one, ["tickets (tenant_id, due_at)"]);
+    let since = asked("SELECT id FROM tickets WHERE tenant_id = $1 AND due_at > $2");
+    assert!(
+        since
+            .iter()
+            .all(|index| index.starts_with("tickets (tenant_id")),
+        "{since:?}"
+    );
+    let of_all = asked("SELECT * FROM tickets WHERE deleted_at IS NULL ORDER BY due_at LIMIT 20");
+    assert!(
+        of_all.contains(&"tickets (due_at)".to_owned()),
+        "{of_all:?}"
+    );
+}
+
+#[test]
 fn a_column_that_must_be_null_makes_a_partial_index_however_many_values_it_has() {
     for (condition, index) in [
         (

@@ -14,6 +14,9 @@ use crate::{advice::error::AdviceError, postgres::connect};
 /// Tables that are copied at a time: one for each core of a small machine.
 const COPIERS: usize = 2;
 
+/// Bytes that are sent at a time: rows come one by one, and each would be a call of its own.
+const PARCEL: usize = 1 << 16;
+
 /// One table to be copied.
 struct Source {
     /// As the statements of the workload may call it.
@@ -204,11 +207,15 @@ async fn rows(
     if !columns.is_empty() {
         let mut pieces = from.copy_out_raw(&out).await.map_err(failed)?;
         let mut sink = to.copy_in_raw(&into).await.map_err(failed)?;
+        let mut parcel: Vec<u8> = Vec::with_capacity(2 * PARCEL);
         while let Some(piece) = pieces.next().await {
-            sink.send(&piece.map_err(failed)?[..])
-                .await
-                .map_err(failed)?;
+            parcel.extend_from_slice(&piece.map_err(failed)?);
+            if parcel.len() >= PARCEL {
+                sink.send(&parcel[..]).await.map_err(failed)?;
+                parcel.clear();
+            }
         }
+        sink.send(&parcel[..]).await.map_err(failed)?;
         sink.finish().await.map_err(failed)?;
     }
     execute(to, "COMMIT").await

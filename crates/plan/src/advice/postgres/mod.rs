@@ -3,5 +3,6 @@
 mod copy;
 mod imagined;
 mod session;
+mod writes;
 
 pub(crate) use session::{build, open};

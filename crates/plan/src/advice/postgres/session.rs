@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicU32, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -12,7 +12,7 @@ use sqlx::{
     postgres::PgRow,
 };
 
-use super::copy::copy;
+use super::{copy::copy, writes::known};
 use crate::{
     Schema, ScratchDatabase,
     advice::{
@@ -22,13 +22,11 @@ use crate::{
         ground::{Built, Effort, Ground, Inquiry, Rows, Run, Stopped, WritePrice},
         sample::{LOOKED_AT, Sample, Samples},
     },
-    postgres::{connect, options},
+    postgres::{connect, options, reads_all},
 };
 
 /// One builder for each core of a small machine.
 const BUILDERS: usize = 2;
-/// Rows that are written to measure the price of writing.
-const WRITTEN_ROWS: u64 = 500;
 
 /// A scratch database, its connection and the audited database's rows in it.
 pub(crate) struct PostgresGround {
@@ -197,7 +195,7 @@ impl PostgresGround {
     }
 
     /// Blocks that this transaction has looked at, in tables and indexes of the user.
-    async fn blocks(&mut self) -> Result<f64, AdviceError> {
+    pub(super) async fn blocks(&mut self) -> Result<f64, AdviceError> {
         let blocks: Option<i64> = sqlx::query_scalar(BLOCKS)
             .fetch_one(&mut self.connection)
             .await
@@ -381,6 +379,7 @@ impl Ground for PostgresGround {
             millis: number(&top["Execution Time"]),
             rows: number(&plan["Actual Rows"]),
             sorts: 0.0,
+            reads_all: false,
         }))
     }
 
@@ -430,16 +429,20 @@ impl Ground for PostgresGround {
         rows.map(Ok).map_err(AdviceError::Scratch)
     }
 
-    async fn write(
+    async fn replace(&mut self, table: &str) -> Result<Option<WritePrice>, AdviceError> {
+        let price = known(self.replaced(table).await)?;
+        self.simple(BACK).await?;
+        Ok(price)
+    }
+
+    async fn set_again(
         &mut self,
         table: &str,
-        set: &[String],
-    ) -> Result<Option<WritePrice>, AdviceError> {
-        let update = known(self.set_again(table, set).await)?;
+        columns: &[String],
+    ) -> Result<Option<Effort>, AdviceError> {
+        let effort = known(self.updated(table, columns).await)?;
         self.simple(BACK).await?;
-        let price = known(self.written_again(table).await)?;
-        self.simple(BACK).await?;
-        Ok(price.map(|price| WritePrice { update, ..price }))
+        Ok(effort)
     }
 
     async fn give_up_after(&mut self, limit: Duration) -> Result<(), AdviceError> {
@@ -450,6 +453,10 @@ impl Ground for PostgresGround {
 
     fn sorts(&self, plan: &str) -> usize {
         plan.matches("\"Node Type\":\"Sort\"").count()
+    }
+
+    fn reads_all(&self, plan: &str) -> bool {
+        serde_json::from_str(plan).is_ok_and(|plan| reads_all(&plan))
     }
 
     fn scans(&self, index: &str) -> Option<u64> {
@@ -474,82 +481,6 @@ impl PostgresGround {
         let done = self.connection.execute(AssertSqlSafe(dropping)).await;
         done.map_err(AdviceError::Scratch)?;
         self.simple(BEGUN).await
-    }
-
-    /// Sets columns of the first rows to what they are: a new version of each row, which every
-    /// index of the table must know of.
-    async fn set_again(&mut self, table: &str, set: &[String]) -> Result<Effort, AdviceError> {
-        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-        let own: Vec<String> = set
-            .iter()
-            .map(|name| format!("{0} = {0}", quoted(name)))
-            .collect();
-        let table = quoted(table);
-        let (_, effort) = self
-            .effort(format!(
-                "UPDATE {table} SET {}
-                 WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} LIMIT {WRITTEN_ROWS}))",
-                own.join(", ")
-            ))
-            .await?;
-        Ok(effort)
-    }
-
-    /// Takes the first rows of the table out, with nothing referring to them, and writes them
-    /// again.
-    async fn written_again(&mut self, table: &str) -> Result<WritePrice, AdviceError> {
-        let quoted = format!("\"{}\"", table.replace('"', "\"\""));
-        let referring = sqlx::query_scalar::<_, String>(REFERRING)
-            .bind(table.to_owned())
-            .fetch_all(&mut self.connection)
-            .await
-            .map_err(AdviceError::Scratch)?;
-        let mut statements = referring;
-        statements.push(format!(
-            "CREATE TEMPORARY TABLE speedwell_moved ON COMMIT DROP AS
-             SELECT * FROM {quoted} LIMIT {WRITTEN_ROWS}"
-        ));
-        for statement in statements {
-            let done = self.connection.execute(AssertSqlSafe(statement)).await;
-            done.map_err(AdviceError::Scratch)?;
-        }
-        let (_, delete) = self
-            .effort(format!(
-                "DELETE FROM {quoted}
-                 WHERE ctid = ANY (ARRAY(SELECT ctid FROM {quoted} LIMIT {WRITTEN_ROWS}))"
-            ))
-            .await?;
-        let (rows, insert) = self
-            .effort(format!(
-                "INSERT INTO {quoted} OVERRIDING SYSTEM VALUE SELECT * FROM speedwell_moved"
-            ))
-            .await?;
-        Ok(WritePrice {
-            rows,
-            insert,
-            delete,
-            update: None,
-        })
-    }
-
-    /// Executes a statement that writes: the rows it wrote, and what that took.
-    async fn effort(&mut self, statement: String) -> Result<(u64, Effort), AdviceError> {
-        let before = self.blocks().await?;
-        let begun = Instant::now();
-        let done = self.connection.execute(AssertSqlSafe(statement)).await;
-        let rows = done.map_err(AdviceError::Scratch)?.rows_affected();
-        let millis = begun.elapsed().as_secs_f64() * 1000.0;
-        let pages = self.blocks().await? - before;
-        Ok((rows, Effort { pages, millis }))
-    }
-}
-
-/// What the server refuses has no known price.
-fn known<T>(price: Result<T, AdviceError>) -> Result<Option<T>, AdviceError> {
-    match price {
-        Ok(price) => Ok(Some(price)),
-        Err(AdviceError::Scratch(sqlx::Error::Database(_))) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 
@@ -606,16 +537,6 @@ const BLOCKS: &str = "
     FROM pg_class
     WHERE relkind IN ('r', 'i', 't', 'm')
       AND oid >= 16384";
-
-const REFERRING: &str = "
-    SELECT format('ALTER TABLE %I.%I DROP CONSTRAINT %I', n.nspname, c.relname, k.conname)
-    FROM pg_constraint AS k
-    JOIN pg_class AS c ON c.oid = k.conrelid
-    JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    JOIN pg_class AS to_ ON to_.oid = k.confrelid
-    WHERE k.contype = 'f'
-      AND to_.relname = $1
-    ORDER BY c.relname, k.conname";
 
 #[cfg(test)]
 mod tests {

@@ -309,6 +309,7 @@ fn sum(runs: &[Run]) -> Run {
         millis: all.millis + run.millis,
         rows: all.rows + run.rows,
         sorts: all.sorts + run.sorts,
+        reads_all: all.reads_all || run.reads_all,
     })
 }
 
