@@ -55,3 +55,29 @@ async fn an_index_that_is_only_tried_does_not_make_writes_dearer() {
         "{alone} alone, {beside} beside others"
     );
 }
+
+#[tokio::test]
+async fn writes_that_were_taken_back_make_nothing_dearer_to_read_afterwards() {
+    let server = Postgres::shared().unwrap();
+    let home = server.database().unwrap();
+    let mut writer = PgConnection::connect(&home.url()).await.unwrap();
+    writer.execute(TABLE).await.unwrap();
+    for statement in [
+        "CREATE INDEX tickets_z ON tickets (a)",
+        "CREATE INDEX tickets_a_c ON tickets (a, b, c)",
+        "VACUUM ANALYZE",
+    ] {
+        writer.execute(statement).await.unwrap();
+    }
+    let workload = workload(&[
+        "SELECT count(*) FROM tickets WHERE a = $1",
+        "SELECT sum(b) FROM tickets WHERE a = $1",
+        "UPDATE tickets SET status = 'closed'",
+    ]);
+    let advice = advise(&home.url(), &workload, AdviceOptions::default()).await;
+    let advice = advice.unwrap();
+    println!("{:#?}", advice.statements);
+    let needless = advice.needless.iter().map(|each| each.index.as_str());
+    // Each row is in both, and neither says which rows are there once their pages were written to.
+    assert_eq!(needless.collect::<Vec<_>>(), ["tickets_z"]);
+}

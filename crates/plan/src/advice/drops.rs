@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::{
+    choice::is_worse,
     error::AdviceError,
     ground::Ground,
     hygiene::{Needless, NeedlessIndex, needless},
     prove::Proved,
-    trial::Trials,
+    trial::{Cost, Trials},
 };
 use crate::{Index, Schema, Table};
 
@@ -26,6 +27,8 @@ pub(crate) async fn drops<G: Ground>(
     schema: &Schema,
 ) -> Result<Vec<NeedlessIndex>, AdviceError> {
     let mut found = Vec::new();
+    // Writes that were taken back have moved rows since, and plans follow.
+    trials.forget_costs();
     let structural = needless(schema);
     let unused = unused(trials, schema, &structural);
     for each in structural.into_iter().chain(unused) {
@@ -44,17 +47,33 @@ async fn can_go<G: Ground>(
     each: &NeedlessIndex,
 ) -> Result<bool, AdviceError> {
     let concerned = trials.concerned(&each.table);
+    let away = std::mem::take(&mut trials.besides);
+    let with = trials.costs(&concerned, &proved.chosen, ALL).await?;
+    trials.besides = away;
     trials.besides.insert(each.index.clone());
-    let costs = trials.costs(&concerned, &proved.chosen, ALL).await?;
-    let needed = concerned.iter().zip(&costs).any(|(statement, cost)| {
-        let with = &proved.after[*statement];
-        let failed = cost.run().is_none() && with.run().is_some();
-        failed || cost.pages() > with.pages() * NOTICEABLE + NOTICEABLE_PAGES
+    let without = trials.costs(&concerned, &proved.chosen, ALL).await?;
+    let mut pairs = concerned.iter().zip(with.iter().zip(&without));
+    let needed = pairs.any(|(statement, (with, without))| {
+        let writes = trials.statements[*statement].facts.write.is_some();
+        is_dearer(with, without, writes)
     });
     if needed {
         trials.besides.remove(&each.index);
     }
     Ok(!needed)
+}
+
+/// Whether a statement needs what is away. What a write looks at depends on where there is room for its
+/// rows, so that only a clear difference counts.
+fn is_dearer(with: &Cost, without: &Cost, writes: bool) -> bool {
+    match (with, without) {
+        (Cost::Measured(_), Cost::Measured(_)) if writes => is_worse(with, without),
+        (Cost::Measured(_), Cost::Measured(_)) => {
+            without.pages() > with.pages() * NOTICEABLE + NOTICEABLE_PAGES
+        }
+        (Cost::Measured(_), Cost::Failed(_) | Cost::TookTooLong) => true,
+        (Cost::Failed(_) | Cost::TookTooLong, _) => false,
+    }
 }
 
 /// The indexes of the workload's tables that may serve nobody: not those that keep something

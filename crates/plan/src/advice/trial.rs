@@ -327,6 +327,11 @@ impl<G: Ground> Trials<G> {
         Ok(total / texts.len().max(1) as f64)
     }
 
+    /// Forgets what statements cost under any set; what is known of an execution by its plan stays.
+    pub(crate) fn forget_costs(&mut self) {
+        self.costs.clear();
+    }
+
     /// Names of the indexes outside the set that the statements could feel.
     pub(crate) fn hidden(&self, statements: &[usize], set: &Set) -> Vec<String> {
         let tables: BTreeSet<&str> = statements.iter().flat_map(|s| self.tables(*s)).collect();

@@ -39,6 +39,10 @@ pub(crate) struct PostgresGround {
     scans: BTreeMap<String, u64>,
     /// Of each table of which the copy has a sample, how many times larger it is.
     sampled: BTreeMap<String, f64>,
+    /// Whether what is tried now writes.
+    writes: bool,
+    /// See [`Ground::give_up_after`].
+    pub(super) limit: Duration,
 }
 
 /// Makes the scratch copy of the database at `url` on the server of `server`.
@@ -74,6 +78,8 @@ pub(crate) async fn open(
         superuser,
         scans,
         sampled,
+        writes: false,
+        limit: Duration::from_secs(60),
     })
 }
 
@@ -316,6 +322,7 @@ impl Ground for PostgresGround {
     }
 
     async fn enter(&mut self, hidden: &[String], writes: bool) -> Result<(), AdviceError> {
+        self.writes = writes;
         self.simple("BEGIN").await?;
         // An index that is only hidden is still kept up.
         if writes || !self.superuser || hidden.is_empty() {
@@ -446,6 +453,7 @@ impl Ground for PostgresGround {
     }
 
     async fn give_up_after(&mut self, limit: Duration) -> Result<(), AdviceError> {
+        self.limit = limit;
         let statement = format!("SET statement_timeout = {}", limit.as_millis());
         let done = self.connection.execute(AssertSqlSafe(statement)).await;
         done.map(drop).map_err(AdviceError::Scratch)
@@ -464,7 +472,12 @@ impl Ground for PostgresGround {
     }
 
     async fn leave(&mut self) -> Result<(), AdviceError> {
-        self.simple("ROLLBACK").await
+        let written = match std::mem::take(&mut self.writes) {
+            true => self.written().await?,
+            false => Vec::new(),
+        };
+        self.simple("ROLLBACK").await?;
+        self.tidied(written).await
     }
 }
 

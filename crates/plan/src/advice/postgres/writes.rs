@@ -7,13 +7,35 @@ use sqlx::{AssertSqlSafe, Executor as _};
 use super::session::PostgresGround;
 use crate::advice::{
     error::AdviceError,
-    ground::{Effort, WritePrice},
+    ground::{Effort, Ground as _, WritePrice},
 };
 
 /// Rows that are written to measure the price of writing.
 const WRITTEN_ROWS: u64 = 250;
 
 impl PostgresGround {
+    /// The tables that this transaction has written to, quoted, whatever it has taken back.
+    pub(super) async fn written(&mut self) -> Result<Vec<String>, AdviceError> {
+        let tables = sqlx::query_scalar(WRITTEN).fetch_all(&mut self.connection);
+        tables.await.map_err(AdviceError::Scratch)
+    }
+
+    /// Tidies tables up after writes that were taken back: these leave dead rows, for which a table is
+    /// larger and dearer to read, and pages of which it is no longer known that all see all their
+    /// rows, so that an index alone no longer tells.
+    pub(super) async fn tidied(&mut self, tables: Vec<String>) -> Result<(), AdviceError> {
+        if tables.is_empty() {
+            return Ok(());
+        }
+        self.simple("SET statement_timeout = 0").await?;
+        for table in tables {
+            let statement = format!("VACUUM (INDEX_CLEANUP ON) {table}");
+            let done = self.connection.execute(AssertSqlSafe(statement)).await;
+            done.map_err(AdviceError::Scratch)?;
+        }
+        self.give_up_after(self.limit).await
+    }
+
     /// Sets columns of the first rows to what they are: a new version of each row, which every
     /// index of the table must know of.
     pub(super) async fn updated(
@@ -104,3 +126,9 @@ const REFERRING: &str = "
     WHERE k.contype = 'f'
       AND to_.relname = $1
     ORDER BY c.relname, k.conname";
+
+const WRITTEN: &str = "
+    SELECT format('%I.%I', schemaname, relname)
+    FROM pg_stat_xact_user_tables
+    WHERE n_tup_ins + n_tup_upd + n_tup_del > 0
+    ORDER BY schemaname, relname";
