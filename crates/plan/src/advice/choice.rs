@@ -37,7 +37,9 @@ const MARGIN_PAGES: f64 = 16.0;
 /// Share of the time that makes up for more pages.
 const CLEARLY_FASTER: f64 = 0.67;
 /// A statement this cheap needs no help, whatever it does.
-pub(crate) const CHEAP_PAGES: f64 = 200.0;
+const CHEAP_PAGES: f64 = 200.0;
+/// Nor does one that only looks up what it needs: about a millisecond.
+const CHEAP_LOOKUPS: f64 = 500.0;
 /// Bits by which a statement that got worse weighs against a set.
 const PENALTY: f64 = 8.0;
 
@@ -253,8 +255,17 @@ fn is_fine(without: &Cost, with: &Cost, writes: bool) -> bool {
     let (Some(before), Some(after)) = (without.run(), with.run()) else {
         return false;
     };
-    let is_cheap = !writes && !before.reads_all && without.pages() <= CHEAP_PAGES;
+    let is_cheap = !writes && !before.reads_all && is_cheap(without);
     is_cheap && after.sorts >= before.sorts
+}
+
+/// Whether a statement needs no help.
+pub(crate) fn is_cheap(cost: &Cost) -> bool {
+    let most = match cost.run() {
+        Some(run) if !run.reads_all => CHEAP_LOOKUPS,
+        _ => CHEAP_PAGES,
+    };
+    cost.pages() <= most
 }
 
 /// Whether a statement looks at more pages beyond the margin, and is not clearly faster for it:

@@ -7,7 +7,7 @@ use speedwell_sql::Dialect;
 
 use super::{
     Asked,
-    choice::CHEAP_PAGES,
+    choice::is_cheap,
     facts::Facts,
     ground::{Effort, Run},
     hygiene::NeedlessIndex,
@@ -278,7 +278,7 @@ fn judged<G>(
             "no values could be chosen with which it reads anything".to_owned(),
         ),
         _ if is_improved(before, after, &trials.statements[place].facts) => Verdict::Improved,
-        _ if after.pages() <= CHEAP_PAGES => Verdict::AlreadyGood,
+        _ if is_cheap(after) => Verdict::AlreadyGood,
         _ if dialect != Dialect::Postgres && looks_inside(&trials.statements[place].facts) => {
             Verdict::Cannot(
                 "a pattern that may begin anywhere needs a full-text table: see its rewrite, if it has one"
