@@ -238,7 +238,7 @@ async fn difference<G: Ground>(
         let bits = |cost: &Cost| {
             let worse = !writes && is_worse(&base[at], cost);
             let pages = match cost {
-                _ if is_fine(&base[at], cost, writes) => base[at].weight(),
+                _ if is_fine(&base[at], cost, writes) => cost.weight().max(base[at].weight()),
                 Cost::Failed(_) => cost.weight().max(base[at].weight()),
                 Cost::Measured(_) | Cost::TookTooLong => cost.weight(),
             };

@@ -69,7 +69,7 @@ pub(crate) async fn draft<G: Ground>(
     let all: Vec<usize> = (0..drafting.sized.len()).collect();
     let grown = draft.grown(nothing, &all).await?;
     // Some gain nothing alone, and much beside others: the other side of a join.
-    draft.look(&grown).await?;
+    draft.look_beside(&grown).await?;
     let grown = draft.grown(grown, &all).await?;
     let mended = match drafting.most_bytes {
         Some(_) => draft.mended(grown).await?,
@@ -166,6 +166,34 @@ impl<'d, G: Ground> Draft<'d, G> {
         for place in 0..self.most.len() {
             let gain = self.gain(set, place).await?;
             self.most[place] = self.most[place].max(gain);
+        }
+        Ok(())
+    }
+
+    /// The same beside a set that is grown already, where most gain nothing any more: what several gain
+    /// together is no less than what one of them does, so that many need not be looked at alone.
+    async fn look_beside(&mut self, set: &Set) -> Result<(), AdviceError> {
+        let mut gains = vec![0.0; self.most.len()];
+        for statement in 0..self.felt.len() {
+            let cost = self.sum(set, &[statement]).await?;
+            let free = self.felt[statement].difference(set);
+            let mut groups = vec![free.copied().collect::<Vec<usize>>()];
+            while let Some(mut group) = groups.pop() {
+                let with: Set = set.iter().chain(&group).copied().collect();
+                let gain = cost - self.sum(&with, &[statement]).await?;
+                match group.as_slice() {
+                    [] => {}
+                    _ if gain <= 0.0 => {}
+                    [place] => gains[*place] += gain,
+                    several => {
+                        let half = group.split_off(several.len() / 2);
+                        groups.extend([half, group]);
+                    }
+                }
+            }
+        }
+        for (most, gain) in self.most.iter_mut().zip(gains) {
+            *most = most.max(gain);
         }
         Ok(())
     }

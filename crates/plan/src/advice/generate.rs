@@ -57,8 +57,11 @@ pub(crate) fn candidates(workload: &Workload<'_>) -> Vec<Candidate> {
             *asked.entry(candidate).or_default() += 1;
         }
     }
-    asked.retain(|candidate, _| !workload.is_there(candidate));
-    limited(asked)
+    // Limited first: else what is there would make room for others, and whoever follows the advice and
+    // asks again would be advised more.
+    let mut kept = limited(asked);
+    kept.retain(|candidate| !workload.is_there(candidate));
+    kept
 }
 
 /// The most asked for of each table.
@@ -296,18 +299,26 @@ impl Searching<'_> {
             .filter(|(name, _)| !self.search.equal.contains(name))
             .cloned()
             .collect();
-        let mut sets = vec![equal, joined.clone(), all];
+        // What is compared with a value is found first, before a range or an order of the others, and
+        // before a join, unless other searches join by the same column.
+        let is_constant = |name: &String| self.search.constants.contains_key(name);
+        let all_constant = self.search.equal.iter().all(is_constant);
+        let by_join =
+            |set: &BTreeSet<String>| all_constant || set.iter().any(|name| self.joins_by(name) > 1);
+        let mut sets = vec![equal, all];
+        if by_join(&joined) {
+            sets.push(joined.clone());
+        }
         // Of several joins one leads to the table and the others lead on from it: an index for
         // that one must begin with its column.
         for column in joined.iter().filter(|_| joined.len() > 1) {
             let one = BTreeSet::from([column.clone()]);
             sets.push(&both | &one);
-            sets.push(one);
+            if by_join(&one) {
+                sets.push(one);
+            }
         }
         sets.push(both);
-        // What is compared with a value is found first, before a range or an order of the others.
-        let is_constant = |name: &String| self.search.constants.contains_key(name);
-        let all_constant = self.search.equal.iter().all(is_constant);
         for set in sets {
             let is_narrow = !set.is_empty() || all_constant;
             if is_narrow && !self.is_unique(&set) {
@@ -318,6 +329,14 @@ impl Searching<'_> {
         if self.search.limited && all_constant && !order.is_empty() {
             self.behind(&BTreeSet::new(), &order, condition.as_ref());
         }
+    }
+
+    /// How many searches of the workload join this table by the column.
+    fn joins_by(&self, column: &str) -> usize {
+        let searches = self.workload.facts.iter().flat_map(|facts| &facts.searches);
+        searches
+            .filter(|search| search.table == self.table.name && search.joined.contains(column))
+            .count()
     }
 
     /// A primary or unique key finds these rows already.

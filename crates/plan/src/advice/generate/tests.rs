@@ -94,6 +94,18 @@ fn an_order_stands_alone_only_where_no_value_can_be_found_first() {
 }
 
 #[test]
+fn a_join_is_searched_by_alone_where_no_value_is_or_others_join_alike() {
+    let by_join = "labels (tenant_id)".to_owned();
+    let of_one = "SELECT l.id FROM tickets t JOIN labels l ON l.tenant_id = t.tenant_id";
+    assert!(asked(of_one).contains(&by_join));
+    let with_value = format!("{of_one} WHERE l.name = $1");
+    assert!(!asked(&with_value).contains(&by_join));
+    let of_two = "SELECT l.id FROM tickets t JOIN labels l ON l.tenant_id = t.tenant_id \
+         JOIN labels m ON m.tenant_id = t.tenant_id WHERE l.name = $1 AND m.name = $2";
+    assert!(asked(of_two).contains(&by_join), "{:?}", asked(of_two));
+}
+
+#[test]
 fn a_column_that_must_be_null_makes_a_partial_index_however_many_values_it_has() {
     for (condition, index) in [
         (
@@ -158,4 +170,61 @@ fn an_expression_is_known_in_the_words_of_the_database() {
         let (index, candidate) = (index(database), candidate(ours));
         assert!(same(&index, &candidate, Dialect::Postgres), "{ours}");
     }
+}
+
+#[test]
+fn what_is_there_makes_no_room_for_further_candidates() {
+    let columns = |from: usize| {
+        (from..from + 9)
+            .map(|n| format!("c{n}"))
+            .collect::<Vec<_>>()
+    };
+    let all = columns(0).into_iter().chain(columns(9));
+    let all: Vec<String> = std::iter::once("id".to_owned()).chain(all).collect();
+    let mut schema = schema();
+    let table = schema.tables.get_mut("tickets").unwrap();
+    let column = |name: &String| Column {
+        name: name.clone(),
+        kind: "text".to_owned(),
+        distinct: None,
+    };
+    table.columns = all.iter().map(column).collect();
+    let each = |schema: &Schema| -> Vec<Facts> {
+        let pairs = all[1..]
+            .iter()
+            .flat_map(|a| all[1..].iter().map(move |b| (a, b)));
+        let asked = pairs.filter(|(a, b)| a < b).map(|(a, b)| {
+            let sql = format!("SELECT * FROM tickets WHERE {a} = $1 ORDER BY {b} LIMIT 5");
+            facts(&sql, Dialect::Postgres, schema).unwrap()
+        });
+        asked.collect()
+    };
+    let found = |schema: &Schema| {
+        let facts = each(schema);
+        candidates(&Workload {
+            dialect: Dialect::Postgres,
+            schema,
+            samples: &samples(),
+            facts: facts.iter().collect(),
+            trigrams: false,
+        })
+    };
+    let first = found(&schema);
+    assert_eq!(first.len(), MOST_OF_A_TABLE);
+    let table = schema.tables.get_mut("tickets").unwrap();
+    table.indexes = first
+        .iter()
+        .take(20)
+        .map(|candidate| Index {
+            name: candidate.name(),
+            columns: Vec::new(),
+            unique: false,
+            partial: None,
+            declared: true,
+            included: Vec::new(),
+            method: "btree".to_owned(),
+            valid: true,
+        })
+        .collect();
+    assert_eq!(found(&schema), first[20..]);
 }
