@@ -162,7 +162,7 @@ pub(crate) trait Ground {
         0
     }
 
-    /// Whether a plan reads a table or an index from end to end.
+    /// Whether a plan reads a table or an index from end to end, and not a small one.
     fn reads_all(&self, plan: &str) -> bool;
 
     /// How often the audited database has searched an index of its own, if it counts that.

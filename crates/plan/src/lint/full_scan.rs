@@ -126,7 +126,7 @@ fn of_postgres(context: &LintContext<'_>, access: Access<'_>, table: &str) -> Op
 }
 
 /// A table of fewer rows fills so few pages that reading them all is quicker than an index.
-const SMALL_ROWS: u64 = 1000;
+pub(crate) const SMALL_ROWS: u64 = 1000;
 /// Who keeps this share of what is read asked for most of the table.
 const MOST: f64 = 0.5;
 /// An index for this share of a table saves hardly a page: rows lie on nearly all of them.

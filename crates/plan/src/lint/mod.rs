@@ -18,6 +18,7 @@ use crate::{
     suggest::{is_served, suggest},
 };
 
+pub(crate) use full_scan::SMALL_ROWS;
 pub use unused_index::unused_indexes;
 
 /// What kind of fault a plan has.

@@ -22,6 +22,7 @@ use crate::{
         ground::{Built, Effort, Ground, Inquiry, Rows, Run, Stopped, WritePrice},
         sample::{LOOKED_AT, Sample, Samples},
     },
+    lint::SMALL_ROWS,
     postgres::{connect, options, reads_all},
 };
 
@@ -39,6 +40,8 @@ pub(crate) struct PostgresGround {
     scans: BTreeMap<String, u64>,
     /// Of each table of which the copy has a sample, how many times larger it is.
     sampled: BTreeMap<String, f64>,
+    /// Tables that may be read from end to end.
+    small: BTreeSet<String>,
     /// Whether what is tried now writes.
     writes: bool,
     /// See [`Ground::give_up_after`].
@@ -78,6 +81,7 @@ pub(crate) async fn open(
         superuser,
         scans,
         sampled,
+        small: BTreeSet::new(),
         writes: false,
         limit: Duration::from_secs(60),
     })
@@ -143,6 +147,9 @@ impl PostgresGround {
     /// Some rows of every table, the same ones each time.
     pub(crate) async fn samples(&mut self, schema: &Schema) -> Result<Samples, AdviceError> {
         let mut samples = Samples::default();
+        let tables = schema.tables.values();
+        let small = tables.filter(|table| table.rows.is_some_and(|rows| rows < SMALL_ROWS));
+        self.small = small.map(|table| table.name.clone()).collect();
         for table in schema.tables.values().filter(|table| !table.virtual_table) {
             let columns: Vec<String> = table
                 .columns
@@ -464,7 +471,7 @@ impl Ground for PostgresGround {
     }
 
     fn reads_all(&self, plan: &str) -> bool {
-        serde_json::from_str(plan).is_ok_and(|plan| reads_all(&plan))
+        serde_json::from_str(plan).is_ok_and(|plan| reads_all(&plan, &self.small))
     }
 
     fn scans(&self, index: &str) -> Option<u64> {
