@@ -44,6 +44,8 @@ pub(crate) struct PostgresGround {
     small: BTreeSet<String>,
     /// Whether what is tried now writes.
     writes: bool,
+    /// Rows of each table that were written to since it was tidied up.
+    pub(super) untidied: BTreeMap<String, i64>,
     /// See [`Ground::give_up_after`].
     pub(super) limit: Duration,
 }
@@ -83,6 +85,7 @@ pub(crate) async fn open(
         sampled,
         small: BTreeSet::new(),
         writes: false,
+        untidied: BTreeMap::new(),
         limit: Duration::from_secs(60),
     })
 }
@@ -479,12 +482,12 @@ impl Ground for PostgresGround {
     }
 
     async fn leave(&mut self) -> Result<(), AdviceError> {
-        let written = match std::mem::take(&mut self.writes) {
-            true => self.written().await?,
+        let untidy = match std::mem::take(&mut self.writes) {
+            true => self.untidy().await?,
             false => Vec::new(),
         };
         self.simple("ROLLBACK").await?;
-        self.tidied(written).await
+        self.tidied(untidy).await
     }
 }
 

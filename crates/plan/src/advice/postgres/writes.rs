@@ -10,14 +10,31 @@ use crate::advice::{
     ground::{Effort, Ground as _, WritePrice},
 };
 
+/// A table is tidied up once so many of its rows were written to. Each time all its indexes are read.
+const UNTIDY_ROWS: f64 = 50.0;
+/// And this share of them.
+const UNTIDY_SHARE: f64 = 0.001;
+
 /// Rows that are written to measure the price of writing.
 const WRITTEN_ROWS: u64 = 250;
 
 impl PostgresGround {
-    /// The tables that this transaction has written to, quoted, whatever it has taken back.
-    pub(super) async fn written(&mut self) -> Result<Vec<String>, AdviceError> {
-        let tables = sqlx::query_scalar(WRITTEN).fetch_all(&mut self.connection);
-        tables.await.map_err(AdviceError::Scratch)
+    /// The tables to tidy up after this transaction, quoted: those to which much was written since they
+    /// were tidied up last, whatever was taken back of it.
+    pub(super) async fn untidy(&mut self) -> Result<Vec<String>, AdviceError> {
+        let written = sqlx::query_as::<_, (String, i64, f64)>(WRITTEN)
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(AdviceError::Scratch)?;
+        let mut untidy = Vec::new();
+        for (table, count, rows) in written {
+            let so_far = self.untidied.remove(&table).unwrap_or(0) + count;
+            match so_far as f64 >= UNTIDY_ROWS.max(rows * UNTIDY_SHARE) {
+                true => untidy.push(table),
+                false => drop(self.untidied.insert(table, so_far)),
+            }
+        }
+        Ok(untidy)
     }
 
     /// Tidies tables up after writes that were taken back: these leave dead rows, for which a table is
@@ -127,8 +144,12 @@ const REFERRING: &str = "
       AND to_.relname = $1
     ORDER BY c.relname, k.conname";
 
+/// Tables with the rows written to in this transaction, and all they have.
 const WRITTEN: &str = "
-    SELECT format('%I.%I', schemaname, relname)
-    FROM pg_stat_xact_user_tables
-    WHERE n_tup_ins + n_tup_upd + n_tup_del > 0
-    ORDER BY schemaname, relname";
+    SELECT format('%I.%I', s.schemaname, s.relname),
+           s.n_tup_ins + s.n_tup_upd + s.n_tup_del,
+           GREATEST(c.reltuples, 0)::FLOAT8
+    FROM pg_stat_xact_user_tables AS s
+    JOIN pg_class AS c ON c.oid = s.relid
+    WHERE s.n_tup_ins + s.n_tup_upd + s.n_tup_del > 0
+    ORDER BY s.schemaname, s.relname";
