@@ -237,10 +237,11 @@ async fn difference<G: Ground>(
         let writes = trials.statements[*statement].facts.write.is_some();
         let bits = |cost: &Cost| {
             let worse = !writes && is_worse(&base[at], cost);
-            let pages = match cost {
-                _ if is_fine(&base[at], cost, writes) => cost.weight().max(base[at].weight()),
-                Cost::Failed(_) => cost.weight().max(base[at].weight()),
-                Cost::Measured(_) | Cost::TookTooLong => cost.weight(),
+            // A failure gains nothing either.
+            let gains = !matches!(cost, Cost::Failed(_)) && !is_fine(&base[at], cost, writes);
+            let pages = match gains {
+                true => cost.weight(),
+                false => cost.weight().max(base[at].weight()),
             };
             (FLOOR + pages).log2() + if worse { PENALTY } else { 0.0 }
         };

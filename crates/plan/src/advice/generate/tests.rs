@@ -174,13 +174,7 @@ fn an_expression_is_known_in_the_words_of_the_database() {
 
 #[test]
 fn what_is_there_makes_no_room_for_further_candidates() {
-    let columns = |from: usize| {
-        (from..from + 9)
-            .map(|n| format!("c{n}"))
-            .collect::<Vec<_>>()
-    };
-    let all = columns(0).into_iter().chain(columns(9));
-    let all: Vec<String> = std::iter::once("id".to_owned()).chain(all).collect();
+    let all: Vec<String> = (0..18).map(|n| format!("c{n}")).collect();
     let mut schema = schema();
     let table = schema.tables.get_mut("tickets").unwrap();
     let column = |name: &String| Column {
@@ -190,9 +184,7 @@ fn what_is_there_makes_no_room_for_further_candidates() {
     };
     table.columns = all.iter().map(column).collect();
     let each = |schema: &Schema| -> Vec<Facts> {
-        let pairs = all[1..]
-            .iter()
-            .flat_map(|a| all[1..].iter().map(move |b| (a, b)));
+        let pairs = all.iter().flat_map(|a| all.iter().map(move |b| (a, b)));
         let asked = pairs.filter(|(a, b)| a < b).map(|(a, b)| {
             let sql = format!("SELECT * FROM tickets WHERE {a} = $1 ORDER BY {b} LIMIT 5");
             facts(&sql, Dialect::Postgres, schema).unwrap()

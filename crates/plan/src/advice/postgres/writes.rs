@@ -1,4 +1,4 @@
-//! What writing rows of a table costs in the scratch database.
+//! Writes in the scratch database: what they cost, and the tables tidied up after them.
 
 use std::time::Instant;
 
