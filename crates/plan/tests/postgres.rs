@@ -820,6 +820,35 @@ async fn a_partial_index_that_the_constants_match_is_not_suggested_again() {
 }
 
 #[tokio::test]
+async fn a_page_found_sooner_by_reading_than_by_its_index_is_at_most_a_possible_fault() {
+    let mut scratch = Scratch::new().await;
+    let mut writer = scratch.writer().await;
+    sqlx::raw_sql(
+        "CREATE TABLE tagged (id BIGSERIAL PRIMARY KEY, tag INT NOT NULL);
+         INSERT INTO tagged (tag) SELECT i * 7919 % 110 FROM generate_series(1, 20000) AS i;
+         CREATE INDEX tagged_tag ON tagged (tag);
+         ANALYZE tagged",
+    )
+    .execute(&mut writer)
+    .await
+    .unwrap();
+    scratch.schema = scratch.database.schema().await.unwrap();
+    let page = "SELECT id FROM tagged WHERE tag = $1 LIMIT 1";
+    let plan = scratch.plan(page).await;
+    assert!(plan.to_string().contains("Seq Scan"), "{plan}");
+    let lints = scratch.lints(page).await;
+    let possible = lints.iter().all(|lint| lint.certainty == Possible);
+    assert!(possible && lints.len() == 1, "{lints:#?}");
+    // Without the index it is one.
+    sqlx::raw_sql("DROP INDEX tagged_tag")
+        .execute(&mut writer)
+        .await
+        .unwrap();
+    scratch.schema = scratch.database.schema().await.unwrap();
+    scratch.assert_fault(page, FullScan, "tagged", Likely).await;
+}
+
+#[tokio::test]
 async fn a_hash_join_that_beats_an_index_is_healthy() {
     let mut scratch = Scratch::new().await;
     let sql = "SELECT f.title, u.name FROM flyers f JOIN users u ON u.id = f.creator_id

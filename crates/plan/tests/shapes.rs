@@ -447,6 +447,25 @@ async fn sqlite_seeks_the_least_total_by_executing() {
     assert_eq!(verdict(&advice, "of one"), &Verdict::Improved);
 }
 
+#[tokio::test]
+async fn what_costs_nothing_by_any_estimate_gets_no_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trial.db");
+    filled(&path, &NOTES).await;
+    let url = path.to_string_lossy().into_owned();
+    let unknown = "SELECT nowhere_defined(title) FROM notes WHERE owner = ?";
+    let total = AdviceOptions {
+        goal: Goal::Total,
+        ..AdviceOptions::default()
+    };
+    let workload = [Asked::new("unknown", unknown)];
+    let advice = advise(&url, &workload, total).await.unwrap();
+    assert!(advice.tried > 0);
+    assert_eq!(definitions(&advice), Vec::<&str>::new());
+    let reason = verdict(&advice, "unknown");
+    assert!(matches!(reason, Verdict::Cannot(_)), "{reason:?}");
+}
+
 const VISITS: &str = "
     CREATE TABLE visits (
         id BIGINT PRIMARY KEY,

@@ -321,7 +321,21 @@ fn note(text: &str) {
 
 /// Says what went wrong, with its causes.
 pub(crate) fn complain(error: &anyhow::Error) {
-    note(&format!("speedwell: {error:#}"));
+    note(&format!("speedwell: {}", told(error)));
+}
+
+/// An error with those of its causes of which it does not speak itself.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told.push_str(": ");
+            told.push_str(&cause);
+        }
+    }
+    told
 }
 
 #[cfg(test)]
@@ -329,6 +343,15 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let io = std::io::Error::other("the disk is full");
+        let error = anyhow::Error::new(io).context("cannot copy: the disk is full");
+        assert_eq!(told(&error), "cannot copy: the disk is full");
+        let error = error.context("no advice");
+        assert_eq!(told(&error), "no advice: cannot copy: the disk is full");
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

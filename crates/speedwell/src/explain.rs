@@ -125,6 +125,7 @@ fn json(told: &Told, show_values: bool) -> serde_json::Value {
         "plan": told.plan.to_string(),
         "sampled": sampled.collect::<Vec<_>>(),
         "lints": lints,
+        "unread": told.unread,
     })
 }
 

@@ -13,6 +13,7 @@ mod memo;
 mod outer;
 mod predicate;
 mod rewrite;
+mod row_lock;
 mod select_list;
 mod shape;
 mod structure;
@@ -26,6 +27,7 @@ pub use dialect::Dialect;
 pub use fingerprint::{Digest, Fingerprint, Tags, fingerprint, normalize, tags};
 pub use lexer::TokenKind;
 pub use memo::Memo;
+pub use row_lock::known_row_locks;
 pub use shape::{Kind, Limit, Shape, TableUse, shape};
 pub use structure::{
     Comparison, Operand, OrderColumn, Predicate, Structure, StructureError, structure,

@@ -3,6 +3,7 @@
 
 use crate::Dialect;
 use crate::lexer::TokenKind;
+use crate::row_lock;
 use crate::tokens::Tokens;
 
 /// The parser builds a chain of operators (`a AND b AND c ..`) as a tree as deep as the chain is
@@ -110,8 +111,8 @@ impl Rewriting<'_, '_> {
                     return self.in_table(index);
                 }
             }
-            Some(TokenKind::Word) if tokens.word(index, "FOR") => {
-                if let Some((lock, next)) = lock(tokens, index) {
+            Some(TokenKind::Word) => {
+                if let Some((lock, next)) = row_lock::known(tokens, index) {
                     self.text.push_str(lock);
                     return next;
                 }
@@ -156,30 +157,6 @@ impl Rewriting<'_, '_> {
         self.text.push(')');
         end
     }
-}
-
-/// A row lock of PostgreSQL as one that the parser knows: the weaker ones are as the others, and
-/// which tables' rows are locked does not matter.
-fn lock(tokens: &Tokens<'_>, index: usize) -> Option<(&'static str, usize)> {
-    let words = |words: &[&str]| {
-        let mut words = words.iter().enumerate();
-        words.all(|(by, word)| tokens.word(index + 1 + by, word))
-    };
-    let locks: [(&[&str], &str); 4] = [
-        (&["NO", "KEY", "UPDATE"], "FOR UPDATE"),
-        (&["KEY", "SHARE"], "FOR SHARE"),
-        (&["UPDATE"], "FOR UPDATE"),
-        (&["SHARE"], "FOR SHARE"),
-    ];
-    let (own, known) = locks.into_iter().find(|(own, _)| words(own))?;
-    let mut next = index + 1 + own.len();
-    if tokens.word(next, "OF") {
-        next += 2;
-        while tokens.is(next, TokenKind::Comma) {
-            next += 2;
-        }
-    }
-    Some((known, next))
 }
 
 /// SQLite's pattern operators that the parser does not know negated.

@@ -44,6 +44,12 @@ impl<'a> Tokens<'a> {
         self.kind(index) == Some(kind)
     }
 
+    /// Where a token begins in the text, in bytes; the length of the text behind the end.
+    pub(crate) fn start(&self, index: usize) -> usize {
+        let token = self.tokens.get(index);
+        token.map_or(self.sql.len(), |token| token.start)
+    }
+
     /// The text of a token, empty behind the end.
     pub(crate) fn text(&self, index: usize) -> &'a str {
         let token = self.tokens.get(index);

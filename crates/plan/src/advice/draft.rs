@@ -38,6 +38,8 @@ pub(crate) struct Drafting<'d> {
     pub(crate) felt: Vec<Set>,
     /// How often each statement is executed in a request.
     pub(crate) repeated: &'d [u64],
+    /// Those that may not be chosen.
+    pub(crate) banned: &'d Set,
     /// Bytes that those chosen may take together.
     pub(crate) most_bytes: Option<u64>,
 }
@@ -66,14 +68,18 @@ pub(crate) async fn draft<G: Ground>(
     draft.least = without * LEAST_SHARE;
     draft.most = vec![0.0; drafting.sized.len()];
     draft.look(&nothing).await?;
-    let all: Vec<usize> = (0..drafting.sized.len()).collect();
-    let grown = draft.grown(nothing, &all).await?;
+    let all = 0..drafting.sized.len();
+    let free: Vec<usize> = all
+        .filter(|place| !drafting.banned.contains(place))
+        .collect();
+    let grown = draft.grown(nothing, &free).await?;
     // Some gain nothing alone, and much beside others: the other side of a join.
     draft.look_beside(&grown).await?;
-    let grown = draft.grown(grown, &all).await?;
-    let mended = match drafting.most_bytes {
-        Some(_) => draft.mended(grown).await?,
-        None => grown,
+    let grown = draft.grown(grown, &free).await?;
+    // Without a bound, whatever is of some use is built first, and chosen from then.
+    let mended = match drafting.are_built || drafting.most_bytes.is_some() {
+        true => draft.mended(grown).await?,
+        false => grown,
     };
     let set = draft.pruned(mended).await?;
     let with = draft.total(&set).await?;
@@ -129,11 +135,11 @@ impl<'d, G: Ground> Draft<'d, G> {
             gains.retain(|place, _| self.bytes(*place) <= room);
             let mut fresh = Set::new();
             let best = loop {
-                let Some((place, gain)) = self.best(&gains) else {
+                let Some((place, _)) = self.best(&gains) else {
                     break None;
                 };
                 if fresh.contains(&place) {
-                    break (gain >= self.least).then_some(place);
+                    break Some(place);
                 }
                 let gain = self.gain(&set, place).await?;
                 gains.insert(place, gain);
@@ -176,8 +182,9 @@ impl<'d, G: Ground> Draft<'d, G> {
         let mut gains = vec![0.0; self.most.len()];
         for statement in 0..self.felt.len() {
             let cost = self.sum(set, &[statement]).await?;
-            let free = self.felt[statement].difference(set);
-            let mut groups = vec![free.copied().collect::<Vec<usize>>()];
+            let others = self.felt[statement].difference(set).copied();
+            let free = others.filter(|place| !self.drafting.banned.contains(place));
+            let mut groups = vec![free.collect::<Vec<usize>>()];
             while let Some(mut group) = groups.pop() {
                 let with: Set = set.iter().chain(&group).copied().collect();
                 let gain = cost - self.sum(&with, &[statement]).await?;
@@ -233,6 +240,7 @@ impl<'d, G: Ground> Draft<'d, G> {
         let is_heir = |other: &usize| {
             let mut serves = self.concerned(*other).into_iter();
             *other != place
+                && !self.drafting.banned.contains(other)
                 && table(*other) == table(place)
                 && self.most[*other] > lost
                 && serves.any(|statement| served.contains(&statement))
@@ -245,11 +253,17 @@ impl<'d, G: Ground> Draft<'d, G> {
         for place in set.clone() {
             let mut without = set.clone();
             without.remove(&place);
-            if self.gain(&without, place).await? < self.least {
+            let gain = self.gain(&without, place).await?;
+            if !self.is_enough(gain) {
                 set = without;
             }
         }
         Ok(set)
+    }
+
+    /// Where nothing can be estimated all costs nothing, and no index saves a share of that.
+    fn is_enough(&self, gain: f64) -> bool {
+        gain > 0.0 && gain >= self.least
     }
 
     fn bytes(&self, place: usize) -> u64 {
@@ -264,7 +278,7 @@ impl<'d, G: Ground> Draft<'d, G> {
 
     /// The best-looking one for each byte. That comes to a better end even where room is not short.
     fn best(&self, gains: &BTreeMap<usize, f64>) -> Option<(usize, f64)> {
-        let enough = gains.iter().filter(|(_, gain)| **gain >= self.least);
+        let enough = gains.iter().filter(|(_, gain)| self.is_enough(**gain));
         let scored = enough.map(|(place, gain)| {
             let bytes = self.bytes(*place).max(PAGE) as f64;
             (*place, *gain, gain / bytes)

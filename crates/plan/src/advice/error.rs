@@ -1,6 +1,13 @@
 //! Why there is no advice, for a statement or at all.
 
+use sqlx::error::DatabaseError;
+
 use crate::ExplainError;
+
+/// `SQLITE_FULL`.
+const SQLITE_FULL: &str = "13";
+/// PostgreSQL's `disk_full`.
+const DISK_FULL: &str = "53100";
 
 /// Why advice could not be given.
 #[derive(Debug, thiserror::Error)]
@@ -24,10 +31,37 @@ pub enum AdviceError {
         /// What failed.
         source: sqlx::Error,
     },
+    /// Its disk is full.
+    #[error("the scratch copy and the indexes to try do not fit on its disk: {source}; {instead}")]
+    Full {
+        /// What the database said.
+        source: sqlx::Error,
+        /// How to name another disk.
+        instead: &'static str,
+    },
     /// The scratch copy could not be worked on.
     #[error("the scratch copy failed: {0}")]
     Scratch(#[source] sqlx::Error),
     /// A file of the scratch copy could not be made.
     #[error("cannot make a scratch file: {0}")]
     File(#[from] std::io::Error),
+}
+
+/// What the database refuses for reasons of the statement. Whatever else fails ends the trials: a full
+/// disk would have every index look useless.
+pub(crate) fn refusal(error: sqlx::Error) -> Result<Box<dyn DatabaseError>, AdviceError> {
+    let instead = match error.as_database_error().and_then(DatabaseError::code) {
+        Some(code) if code == SQLITE_FULL => "TMPDIR names another folder for it",
+        Some(code) if code == DISK_FULL => "`--on-scratch URL` names another server for it",
+        _ => {
+            return match error {
+                sqlx::Error::Database(error) => Ok(error),
+                other => Err(AdviceError::Scratch(other)),
+            };
+        }
+    };
+    Err(AdviceError::Full {
+        source: error,
+        instead,
+    })
 }

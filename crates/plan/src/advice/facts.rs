@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use speedwell_sql::{Dialect, TokenKind};
+use speedwell_sql::{Dialect, known_row_locks};
 use sqlparser::{
     ast::Statement,
     dialect::{PostgreSqlDialect, SQLiteDialect},
@@ -160,52 +160,10 @@ pub(crate) fn facts(sql: &str, dialect: Dialect, schema: &Schema) -> Result<Fact
     Ok(facts)
 }
 
-/// Row locks in words that the parser knows: `FOR NO KEY UPDATE` and `FOR KEY SHARE` lock less than
-/// `FOR UPDATE` and `FOR SHARE`, and any of them may name several tables, which changes nothing about
-/// indexes.
-fn with_known_locks(text: &str) -> String {
-    let tokens: Vec<_> = speedwell_sql::tokens(text, Dialect::Postgres).collect();
-    let is = |at: usize, word: &str| tokens.get(at).is_some_and(|token| token.is_word(word));
-    let mut known = String::with_capacity(text.len());
-    let mut copied = 0;
-    let mut at = 0;
-    while at < tokens.len() {
-        let first = at + 1;
-        let (lock, mut next) = match is(at, "for") {
-            true if is(first, "no") && is(first + 1, "key") && is(first + 2, "update") => {
-                ("FOR UPDATE", first + 3)
-            }
-            true if is(first, "key") && is(first + 1, "share") => ("FOR SHARE", first + 2),
-            true if is(first, "update") => ("FOR UPDATE", first + 1),
-            true if is(first, "share") => ("FOR SHARE", first + 1),
-            _ => {
-                at += 1;
-                continue;
-            }
-        };
-        if is(next, "of") {
-            next += 2;
-            while tokens
-                .get(next)
-                .is_some_and(|token| token.kind == TokenKind::Comma)
-            {
-                next += 2;
-            }
-        }
-        known.push_str(&text[copied..tokens[at].start]);
-        known.push_str(lock);
-        known.push(' ');
-        copied = tokens.get(next).map_or(text.len(), |token| token.start);
-        at = next;
-    }
-    known.push_str(&text[copied..]);
-    known
-}
-
 /// The one statement of a text.
 pub(crate) fn parse(text: &str, dialect: Dialect) -> Result<Statement, AdviceError> {
     let parsed = match dialect {
-        Dialect::Postgres => Parser::parse_sql(&PostgreSqlDialect {}, &with_known_locks(text)),
+        Dialect::Postgres => Parser::parse_sql(&PostgreSqlDialect {}, &known_row_locks(text)),
         _ => Parser::parse_sql(&SQLiteDialect {}, text),
     };
     // What the parser says may hold a value.

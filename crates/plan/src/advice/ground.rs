@@ -162,6 +162,9 @@ pub(crate) trait Ground {
         0
     }
 
+    /// Whether a plan uses the index of this name.
+    fn uses(&self, plan: &str, index: &str) -> bool;
+
     /// Whether a plan reads a table or an index from end to end, and not a small one.
     fn reads_all(&self, plan: &str) -> bool;
 

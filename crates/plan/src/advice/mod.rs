@@ -12,6 +12,7 @@ mod generate;
 mod ground;
 mod hygiene;
 mod outcome;
+mod plans;
 mod postgres;
 mod prove;
 mod rewrite;
@@ -336,6 +337,7 @@ impl Work<'_> {
                     statements: field.statements,
                     felt: trial::felt(field.statements, candidates, field.fired, self.schema),
                     repeated: &drafted.repeated,
+                    banned: &BTreeSet::new(),
                     most_bytes: self.most_bytes.map(|most| most + most / MARGIN_OF_GUESSES),
                 };
                 let chosen = draft(ground, &drafting).await?;

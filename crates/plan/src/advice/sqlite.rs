@@ -19,7 +19,7 @@ use sqlx::{
 use super::{
     AdvisedIndex,
     candidate::{Candidate, quoted},
-    error::AdviceError,
+    error::{AdviceError, refusal},
     ground::{Built, Effort, Ground, Inquiry, Rows, Run, Stopped, WritePrice},
     sample::{LOOKED_AT, Sample, Samples},
 };
@@ -307,8 +307,7 @@ impl SqliteGround {
 fn known<T>(price: Result<T, sqlx::Error>) -> Result<Option<T>, AdviceError> {
     match price {
         Ok(price) => Ok(Some(price)),
-        Err(sqlx::Error::Database(_)) => Ok(None),
-        Err(error) => Err(AdviceError::Scratch(error)),
+        Err(error) => refusal(error).map(|_| None),
     }
 }
 
@@ -331,8 +330,7 @@ impl Ground for SqliteGround {
             match self.simple(candidate.ddl(Dialect::Sqlite)).await {
                 Ok(_) => kept.push(candidate),
                 // It cannot be built here: an expression that may change, a name that is taken.
-                Err(sqlx::Error::Database(_)) => {}
-                Err(error) => return Err(AdviceError::Scratch(error)),
+                Err(error) => drop(refusal(error)?),
             }
         }
         // As the audited file: where nobody analyzes, the planner will know as little later.
@@ -372,8 +370,7 @@ impl Ground for SqliteGround {
                 let lines = lines.collect::<Result<Vec<_>, _>>();
                 Ok(Ok(lines.map_err(AdviceError::Scratch)?.join("\n")))
             }
-            Err(sqlx::Error::Database(error)) => Ok(Err(error.message().to_owned())),
-            Err(error) => Err(AdviceError::Scratch(error)),
+            Err(error) => Ok(Err(refusal(error)?.message().to_owned())),
         }
     }
 
@@ -395,13 +392,13 @@ impl Ground for SqliteGround {
                     reads_all: false,
                 }))
             }
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(INTERRUPTED) => {
-                Ok(Err(Stopped::TookTooLong))
+            Err(error) => {
+                let error = refusal(error)?;
+                Ok(Err(match error.code().as_deref() {
+                    Some(INTERRUPTED) => Stopped::TookTooLong,
+                    _ => Stopped::Refused(error.message().to_owned()),
+                }))
             }
-            Err(sqlx::Error::Database(error)) => {
-                Ok(Err(Stopped::Refused(error.message().to_owned())))
-            }
-            Err(error) => Err(AdviceError::Scratch(error)),
         }
     }
 
@@ -410,11 +407,11 @@ impl Ground for SqliteGround {
         for statement in statements {
             match self.simple(statement.clone()).await {
                 Ok(_) => {}
-                Err(sqlx::Error::Database(error)) => {
+                Err(error) => {
+                    let error = refusal(error)?;
                     self.must("SAVEPOINT trial").await?;
                     return Ok(Err(error.message().to_owned()));
                 }
-                Err(error) => return Err(AdviceError::Scratch(error)),
             }
         }
         self.must("SAVEPOINT trial").await?;
@@ -426,8 +423,7 @@ impl Ground for SqliteGround {
         let asked = sqlx::query(AssertSqlSafe(query.to_owned())).persistent(false);
         let found = match asked.fetch_all(&mut self.connection).await {
             Ok(found) => found,
-            Err(sqlx::Error::Database(error)) => return Ok(Err(error.message().to_owned())),
-            Err(error) => return Err(AdviceError::Scratch(error)),
+            Err(error) => return Ok(Err(refusal(error)?.message().to_owned())),
         };
         // Every value of SQLite can be had as bytes: numbers as their texts.
         let text = |row: &SqliteRow, at: usize| -> Result<Option<String>, sqlx::Error> {
@@ -481,6 +477,15 @@ impl Ground for SqliteGround {
             .sum()
     }
 
+    fn uses(&self, plan: &str, index: &str) -> bool {
+        let ends = |rest: &str| rest.is_empty() || rest.starts_with(' ');
+        plan.lines().any(|line| {
+            line.split_once(" INDEX ")
+                .and_then(|(_, rest)| rest.strip_prefix(index))
+                .is_some_and(ends)
+        })
+    }
+
     fn reads_all(&self, plan: &str) -> bool {
         reads_all(&plan.lines().collect::<Vec<_>>())
     }
@@ -495,4 +500,38 @@ impl Ground for SqliteGround {
 /// In quotation marks, whatever the name is.
 fn strictly_quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::advice::candidate::{Key, Method};
+
+    #[tokio::test]
+    async fn a_disk_without_room_for_an_index_is_said_to_be_full() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audited.db");
+        let options = SqliteConnectOptions::new().filename(&path);
+        let mut writer = options.create_if_missing(true).connect().await.unwrap();
+        let rows = "
+            CREATE TABLE items (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL);
+            WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 5000)
+            INSERT INTO items SELECT n, n % 70 FROM g";
+        writer.execute(rows).await.unwrap();
+        writer.close().await.unwrap();
+
+        let mut ground = open(&path.to_string_lossy()).await.unwrap();
+        // Not one page more than there are: as on a full disk.
+        ground.must("PRAGMA max_page_count = 1").await.unwrap();
+        let candidate = Candidate {
+            table: "items".to_owned(),
+            method: Method::Btree,
+            keys: vec![Key::column("owner")],
+            included: Vec::new(),
+            condition: None,
+        };
+        let built = ground.build(vec![candidate]).await;
+        assert!(matches!(built, Err(AdviceError::Full { .. })), "{built:?}");
+        ground.remove().await.unwrap();
+    }
 }

@@ -11,6 +11,7 @@ use super::{
     error::AdviceError,
     facts::{Facts, Search, WriteKind},
     ground::{Built, Ground, Run, Stopped},
+    plans::Plans,
 };
 use crate::Schema;
 
@@ -142,6 +143,9 @@ pub(crate) struct Trials<G> {
     /// still do.
     pub(crate) impatient: bool,
     slow: Vec<Option<Slow>>,
+    plans: Plans,
+    /// The names of what is hidden in the trial that is to begin, and whether it writes.
+    next: Option<(Vec<String>, bool)>,
     /// See [`Ground::give_up_after`].
     limit: Duration,
     /// Values that each statement is tried with at most; known once it came to its end, which is
@@ -178,6 +182,8 @@ impl<G: Ground> Trials<G> {
         Self {
             impatient: false,
             slow: vec![None; statements.len()],
+            plans: Plans::default(),
+            next: None,
             limit: Duration::MAX,
             values: vec![None; statements.len()],
             felt,
@@ -200,13 +206,9 @@ impl<G: Ground> Trials<G> {
     pub(crate) async fn draft(&mut self, banned: &Set) -> Result<Set, AdviceError> {
         let begun = Instant::now();
         let mut drafted = self.drafted.take().unwrap_or_default();
-        let sized = self.built.iter().enumerate().map(|(place, built)| Weighed {
+        let sized = self.built.iter().map(|built| Weighed {
             candidate: built.candidate.clone(),
-            // What there is no room for is never chosen.
-            bytes: match banned.contains(&place) {
-                true => u64::MAX,
-                false => built.bytes,
-            },
+            bytes: built.bytes,
         });
         let sized: Vec<Weighed> = sized.collect();
         let drafting = Drafting {
@@ -215,7 +217,8 @@ impl<G: Ground> Trials<G> {
             statements: &self.statements,
             felt: self.felt.clone(),
             repeated: &drafted.repeated,
-            most_bytes: Some(self.most_bytes.unwrap_or(u64::MAX - 1)),
+            banned,
+            most_bytes: self.most_bytes,
         };
         let chosen = draft(&mut self.ground, &drafting).await?;
         let set = chosen.set.clone();
@@ -288,14 +291,15 @@ impl<G: Ground> Trials<G> {
             if alike.is_empty() {
                 continue;
             }
-            let hidden = self.hidden(&alike, set);
-            self.ground.enter(&hidden, writes).await?;
+            self.next = Some((self.hidden(&alike, set), writes));
             for statement in alike {
                 let key = key(self, statement);
                 let cost = self.cost(statement, values, &key.2).await?;
                 self.costs.insert(key, cost);
             }
-            self.ground.leave().await?;
+            if self.next.take().is_none() {
+                self.ground.leave().await?;
+            }
         }
         let known = |statement: &usize| self.costs.get(&key(self, *statement)).cloned();
         Ok(statements.iter().filter_map(known).collect())
@@ -330,6 +334,7 @@ impl<G: Ground> Trials<G> {
     /// Forgets what statements cost under any set; what is known of an execution by its plan stays.
     pub(crate) fn forget_costs(&mut self) {
         self.costs.clear();
+        self.plans = Plans::default();
     }
 
     /// Names of the indexes outside the set that the statements could feel.
@@ -363,6 +368,39 @@ impl<G: Ground> Trials<G> {
         self.slow = slow.collect();
     }
 
+    /// Begins the trial that is next, unless it has begun.
+    async fn enter(&mut self) -> Result<(), AdviceError> {
+        match self.next.take() {
+            Some((hidden, writes)) => self.ground.enter(&hidden, writes).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The plan of a statement with one of its values; the error is the database's reason.
+    async fn plan(
+        &mut self,
+        (statement, value): (usize, usize),
+        text: &str,
+        relevant: &[usize],
+    ) -> Result<Result<String, String>, AdviceError> {
+        let among: Set = relevant.iter().copied().collect();
+        // What proves the choice is asked for.
+        let may_infer = self.impatient && self.besides.is_empty() && !self.writes(statement);
+        if may_infer && let Some(plan) = self.plans.known((statement, value), &among) {
+            return Ok(Ok(plan.to_owned()));
+        }
+        self.enter().await?;
+        let plan = self.ground.plan(text).await?;
+        if let Ok(plan) = &plan
+            && self.besides.is_empty()
+        {
+            let uses = |index: &usize| self.ground.uses(plan, &self.built[*index].candidate.name());
+            let used = among.iter().copied().filter(uses).collect();
+            self.plans.note((statement, value), among, used, plan);
+        }
+        Ok(plan)
+    }
+
     /// What an execution costs, and whether it was waited for to its end.
     async fn executed(
         &mut self,
@@ -370,6 +408,7 @@ impl<G: Ground> Trials<G> {
         text: &str,
     ) -> Result<Result<(Run, bool), Stopped>, AdviceError> {
         self.executed += 1;
+        self.enter().await?;
         let slow = self.slow[statement].filter(|_| self.impatient);
         let Some(slow) = slow else {
             let run = self.ground.run(text).await?;
@@ -418,7 +457,7 @@ impl<G: Ground> Trials<G> {
             if self.values[statement].is_none() && count > 0 && begun.elapsed() > LONG {
                 break;
             }
-            let plan = match self.ground.plan(text).await? {
+            let plan = match self.plan((statement, at), text, relevant).await? {
                 Ok(plan) => plan,
                 Err(reason) => return Ok(Cost::Failed(reason)),
             };

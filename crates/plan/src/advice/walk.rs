@@ -1,68 +1,29 @@
 //! The walk over a parsed statement that finds its searches.
 
 mod lineage;
+mod scope;
+mod writes;
 
-use std::{collections::BTreeSet, ops::ControlFlow};
+use std::ops::ControlFlow;
 
 use speedwell_sql::Dialect;
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, BinaryOperator, Delete, Expr, FromTable, Function, GroupByExpr,
-    Ident, Insert, Join, JoinConstraint, JoinOperator, LimitClause, ObjectName, ObjectNamePart,
-    OnConflictAction, OnInsert, OrderByExpr, OrderByKind, OrderBySort, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, Statement, TableAlias, TableFactor, TableObject,
-    TableWithJoins, Update, UpdateTableFromKind, Value, Visit, Visitor, With, visit_expressions,
+    Expr, Function, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, LimitClause,
+    ObjectName, ObjectNamePart, OrderByExpr, OrderByKind, OrderBySort, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, Statement, TableAlias, TableFactor, TableWithJoins,
+    Value, Visit, Visitor, With,
 };
 
+pub(super) use self::scope::{Column, Scope};
+use self::scope::{Inside, Outputs};
 use super::{
     condition,
-    facts::{Facts, Search, Slot, Write, WriteKind},
+    facts::{Facts, Slot},
 };
 use crate::Schema;
 
 /// An `OR` of more branches than this is a list, for which no index per branch is built.
 const MOST_BRANCHES: usize = 8;
-
-/// A table in sight: what it is called, and which search it is (none for a subquery).
-#[derive(Debug, Clone, Default)]
-pub(super) struct Binding {
-    name: String,
-    search: Option<usize>,
-    /// What a subquery reads and gives.
-    inside: Inside,
-}
-
-/// What is known of a subquery.
-#[derive(Debug, Clone, Default)]
-struct Inside {
-    /// The tables that it reads.
-    tables: Vec<String>,
-    outputs: Outputs,
-}
-
-/// The outputs of a query by their names, in order, each with the placeholders that it is.
-type Outputs = Vec<(String, Vec<usize>)>;
-
-/// The tables that names can refer to, the innermost query's last.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Scope {
-    blocks: Vec<Vec<Binding>>,
-    /// Common table expressions.
-    common: Vec<(String, Inside)>,
-}
-
-impl Scope {
-    fn common(&self, name: &str) -> Option<&Inside> {
-        let mut all = self.common.iter().rev();
-        all.find(|(own, _)| own == name).map(|(_, inside)| inside)
-    }
-}
-
-/// A column of a search.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Column {
-    pub(super) search: usize,
-    pub(super) name: String,
-}
 
 pub(super) struct Walk<'a> {
     pub(super) schema: &'a Schema,
@@ -227,164 +188,6 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn insert(&mut self, insert: &Insert, scope: &Scope) {
-        let TableObject::TableName(name) = &insert.table else {
-            return;
-        };
-        let Some(table) = self.schema.table(&last_name(name)) else {
-            return;
-        };
-        self.found.write = Some(Write {
-            table: table.name.clone(),
-            kind: WriteKind::Insert,
-            keeps_up: true,
-        });
-        let named: Vec<String> = match insert.columns.is_empty() {
-            true => table
-                .columns
-                .iter()
-                .map(|column| column.name.clone())
-                .collect(),
-            false => insert.columns.iter().map(last_name).collect(),
-        };
-        let Some(source) = &insert.source else { return };
-        if let SetExpr::Values(values) = &*source.body {
-            for row in &values.rows {
-                for (value, column) in row.content.iter().zip(&named) {
-                    self.stored(&table.name, column, value);
-                }
-            }
-        }
-        self.query(source, scope);
-        // What a query gives is stored as well; what it compares is known by now.
-        if let SetExpr::Select(select) = &*source.body {
-            for (item, column) in select.projection.iter().zip(&named) {
-                if let SelectItem::UnnamedExpr(value)
-                | SelectItem::ExprWithAlias { expr: value, .. } = item
-                {
-                    self.stored(&table.name, column, value);
-                }
-            }
-        }
-        if let Some(OnInsert::OnConflict(conflict)) = &insert.on
-            && let OnConflictAction::DoUpdate(update) = &conflict.action
-        {
-            let table = table.name.clone();
-            self.assignments(&update.assignments, &table, scope);
-        }
-    }
-
-    fn stored(&mut self, table: &str, column: &str, value: &Expr) {
-        for number in condition::placeholders(value) {
-            if self.found.slots.get(&number) == Some(&Slot::Other) {
-                let slot = Slot::Stored {
-                    table: table.to_owned(),
-                    column: column.to_owned(),
-                };
-                self.found.slots.insert(number, slot);
-            }
-        }
-    }
-
-    fn update(&mut self, update: &Update, scope: &Scope) {
-        let mut tables = vec![update.table.clone()];
-        if let Some(UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from)) =
-            &update.from
-        {
-            tables.extend(from.iter().cloned());
-        }
-        let (scope, mut block) = self.block(&tables, scope);
-        if let Some(selection) = &update.selection {
-            self.condition(selection, &scope, &mut block);
-        }
-        let Some(&target) = block.searches.first() else {
-            return;
-        };
-        let table = self.found.searches[target].table.clone();
-        // The whole row is written again.
-        self.found.searches[target].uses_all = true;
-        let set = self.assignments(&update.assignments, &table, &scope);
-        self.found.write = Some(Write {
-            table,
-            kind: WriteKind::Update(set),
-            keeps_up: true,
-        });
-        self.returning(update.returning.as_deref(), &scope);
-        self.branches(&block);
-    }
-
-    fn delete(&mut self, delete: &Delete, scope: &Scope) {
-        let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
-        let tables: Vec<_> = from
-            .iter()
-            .chain(delete.using.iter().flatten())
-            .cloned()
-            .collect();
-        let (scope, mut block) = self.block(&tables, scope);
-        if let Some(selection) = &delete.selection {
-            self.condition(selection, &scope, &mut block);
-        }
-        let Some(&target) = block.searches.first() else {
-            return;
-        };
-        self.found.searches[target].uses_all = true;
-        self.found.write = Some(Write {
-            table: self.found.searches[target].table.clone(),
-            kind: WriteKind::Delete,
-            keeps_up: self.dialect != Dialect::Postgres,
-        });
-        self.returning(delete.returning.as_deref(), &scope);
-        self.branches(&block);
-    }
-
-    fn returning(&mut self, items: Option<&[SelectItem]>, scope: &Scope) {
-        for item in items.unwrap_or_default() {
-            self.output(item, scope);
-        }
-    }
-
-    fn assignments(
-        &mut self,
-        assignments: &[Assignment],
-        table: &str,
-        scope: &Scope,
-    ) -> BTreeSet<String> {
-        let mut set = BTreeSet::new();
-        for assignment in assignments {
-            if let AssignmentTarget::ColumnName(name) = &assignment.target {
-                let column = last_name(name);
-                self.amounts(&assignment.value);
-                self.stored(table, &column, &assignment.value);
-                set.insert(column);
-            }
-            self.parts(&assignment.value, scope);
-        }
-        set
-    }
-
-    /// `points - $1`: a value of `points` in the place of `$1` would go against what rows must hold.
-    fn amounts(&mut self, value: &Expr) {
-        let mut numbers = Vec::new();
-        let _ = visit_expressions(value, |part: &Expr| {
-            if let Expr::BinaryOp {
-                left,
-                op: BinaryOperator::Plus | BinaryOperator::Minus,
-                right,
-            } = part
-            {
-                let sides = [&**left, &**right];
-                let bare = sides.into_iter().filter(|side| is_bare(side));
-                numbers.extend(bare.flat_map(condition::placeholders));
-            }
-            ControlFlow::<()>::Continue(())
-        });
-        for number in numbers {
-            if self.found.slots.get(&number) == Some(&Slot::Other) {
-                self.found.slots.insert(number, Slot::Amount);
-            }
-        }
-    }
-
     /// Enters a query: its tables come into sight, its joins are read.
     fn block(&mut self, tables: &[TableWithJoins], outer: &Scope) -> (Scope, Block) {
         let mut scope = outer.clone();
@@ -401,63 +204,6 @@ impl<'a> Walk<'a> {
             self.joins(table, &scope, &mut block);
         }
         (scope, block)
-    }
-
-    fn bind_all(&mut self, table: &TableWithJoins, scope: &mut Scope) {
-        self.bind(&table.relation, scope);
-        for join in &table.joins {
-            self.bind(&join.relation, scope);
-        }
-    }
-
-    fn bind(&mut self, factor: &TableFactor, scope: &mut Scope) {
-        let binding = match factor {
-            TableFactor::Table {
-                name,
-                alias,
-                args: None,
-                ..
-            } => {
-                let table = last_name(name);
-                let common = scope.common(&table).filter(|_| name.0.len() == 1);
-                let known = self.schema.table(&table).filter(|_| common.is_none());
-                let inside = common.cloned().unwrap_or_default();
-                let search = known.map(|known| {
-                    self.found.searches.push(Search {
-                        table: known.name.clone(),
-                        ..Search::default()
-                    });
-                    self.found.searches.len() - 1
-                });
-                let alias = alias.as_ref().map(|alias| folded(&alias.name));
-                Binding {
-                    name: alias.unwrap_or(table),
-                    search,
-                    inside,
-                }
-            }
-            TableFactor::Derived {
-                subquery, alias, ..
-            } => {
-                let inside = self.inside(subquery, alias.as_ref(), scope);
-                let alias = alias.as_ref().map(|alias| folded(&alias.name));
-                Binding {
-                    name: alias.unwrap_or_default(),
-                    search: None,
-                    inside,
-                }
-            }
-            TableFactor::NestedJoin {
-                table_with_joins, ..
-            } => {
-                self.bind_all(table_with_joins, scope);
-                return;
-            }
-            _ => Binding::default(),
-        };
-        if let Some(block) = scope.blocks.last_mut() {
-            block.push(binding);
-        }
     }
 
     fn joins(&mut self, table: &TableWithJoins, scope: &Scope, block: &mut Block) {
@@ -598,75 +344,11 @@ impl<'a> Walk<'a> {
         Some((self.resolve(expr, scope)?, descending))
     }
 
-    /// The column that an expression is, if it is one and nothing else.
-    pub(super) fn resolve(&self, expr: &Expr, scope: &Scope) -> Option<Column> {
-        match expr {
-            Expr::Nested(inner) => self.resolve(inner, scope),
-            Expr::Identifier(column) => self.bare(&folded(column), scope),
-            Expr::CompoundIdentifier(parts) => {
-                let [.., table, column] = parts.as_slice() else {
-                    return None;
-                };
-                let name = folded(table);
-                let mut blocks = scope.blocks.iter().rev();
-                let binding = blocks.find_map(|block| block.iter().find(|b| b.name == name))?;
-                let search = binding.search?;
-                let name = self.declared(search, &folded(column))?;
-                Some(Column { search, name })
-            }
-            _ => None,
-        }
-    }
-
     /// The placeholders that an expression is: its own, or those of an output of a subquery.
     pub(super) fn carried(&self, expr: &Expr, scope: &Scope) -> Vec<usize> {
         let mut numbers = condition::placeholders(expr);
         numbers.extend(lineage::carried(expr, scope));
         numbers
-    }
-
-    /// The table and column behind an output of a subquery, if it goes by the column's own name.
-    pub(super) fn behind(&self, expr: &Expr, scope: &Scope) -> Option<(String, String)> {
-        let (owner, column) = match expr {
-            Expr::Nested(inner) => return self.behind(inner, scope),
-            Expr::Identifier(column) => (None, folded(column)),
-            Expr::CompoundIdentifier(parts) => {
-                let [.., owner, column] = parts.as_slice() else {
-                    return None;
-                };
-                (Some(folded(owner)), folded(column))
-            }
-            _ => return None,
-        };
-        let mut bindings = scope.blocks.iter().rev().flatten();
-        bindings.find_map(|binding| {
-            let named = owner.as_ref().is_none_or(|owner| *owner == binding.name);
-            let mut tables = binding.inside.tables.iter().filter(|_| named);
-            tables.find_map(|table| {
-                let mut columns = self.schema.table(table)?.columns.iter();
-                let found = columns.find(|own| own.name.eq_ignore_ascii_case(&column))?;
-                Some((table.clone(), found.name.clone()))
-            })
-        })
-    }
-
-    fn bare(&self, column: &str, scope: &Scope) -> Option<Column> {
-        scope.blocks.iter().rev().find_map(|block| {
-            let mut known = block.iter().filter_map(|binding| {
-                let search = binding.search?;
-                let name = self.declared(search, column)?;
-                Some(Column { search, name })
-            });
-            known.next()
-        })
-    }
-
-    /// The column's name as declared.
-    fn declared(&self, search: usize, column: &str) -> Option<String> {
-        let table = self.schema.table(&self.found.searches[search].table)?;
-        let mut columns = table.columns.iter();
-        let found = columns.find(|own| own.name.eq_ignore_ascii_case(column))?;
-        Some(found.name.clone())
     }
 }
 

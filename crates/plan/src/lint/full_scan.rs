@@ -116,8 +116,11 @@ fn of_postgres(context: &LintContext<'_>, access: Access<'_>, table: &str) -> Op
         Operation::Scan if stops && kept.is_some_and(|kept| kept >= RARE) => {
             Some(Certainty::Possible)
         }
-        // An index is there and would be slower, as far as the planner knows.
-        Operation::Scan if kept.is_some_and(|kept| kept >= MANY) && is_served(context, table) => {
+        // An index is there and would be slower, as far as the planner knows: for so many rows, or
+        // because the first ones are found soon.
+        Operation::Scan
+            if (stops || kept.is_some_and(|kept| kept >= MANY)) && is_served(context, table) =>
+        {
             Some(Certainty::Possible)
         }
         Operation::Scan => Some(Certainty::Likely),

@@ -206,9 +206,18 @@ pub(super) fn compare(before: &Report, after: &Report) -> Vec<RouteAfter> {
             p95_before_ms: route.latency.as_ref().map(|latency| latency.p95_ms),
             p95_after_ms: again.latency.as_ref().map(|latency| latency.p95_ms),
             reasons: again.reasons.clone(),
+            findings: remaining(after, &route.name),
         })
     });
     pairs.collect()
+}
+
+/// The faults of a route that count.
+fn remaining(after: &Report, route: &str) -> Vec<FindingReport> {
+    let own = after.findings.iter();
+    own.filter(|finding| finding.name == route && finding.proof >= Proof::Likely)
+        .cloned()
+        .collect()
 }
 
 /// Writes into each finding what was tried for its statement.

@@ -189,6 +189,9 @@ pub(crate) struct RouteAfter {
     pub(crate) p95_after_ms: Option<f64>,
     /// Why it is not within with them.
     pub(crate) reasons: Vec<String>,
+    /// The faults that remain.
+    #[serde(default)]
+    pub(crate) findings: Vec<FindingReport>,
 }
 
 /// What is said of a route and of the whole.

@@ -165,25 +165,7 @@ pub(crate) fn sample() -> Report {
             open_at_end: 0,
         }),
         routes: vec![feed, reviews],
-        findings: vec![FindingReport {
-            id: "00c0ffee00c0ffee".to_owned(),
-            kind: FindingKind::NPlusOne,
-            proof: Proof::Proved,
-            route: "GET /items/{id}/reviews".to_owned(),
-            name: "reviews".to_owned(),
-            summary: "One statement ran 50 times, once per row of the statement before it.".to_owned(),
-            fingerprint: Some("b2".to_owned()),
-            statement: Some("SELECT name FROM authors WHERE id = $1".to_owned()),
-            parent: Some("SELECT id, author_id FROM reviews WHERE item_id = $1 LIMIT $2".to_owned()),
-            tables: vec!["authors".to_owned()],
-            site: Some("shop::reviews::author (src/reviews.rs:41)".to_owned()),
-            evidence: vec!["It ran 10 times for a page of 10 and 50 times for a page of 50.".to_owned()],
-            cost_ms: 12.3,
-            cost_statements: 49,
-            cost_rows: 0,
-            remedy: "Read them in one statement: SELECT id, name FROM authors WHERE id IN (SELECT value FROM json_each($1))".to_owned(),
-            untried: None,
-        }],
+        findings: vec![looped()],
         suppressed: vec![SuppressedReport {
             kind: FindingKind::NPlusOne,
             route: "GET /api/v1/flyers/feed/".to_owned(),
@@ -214,6 +196,29 @@ pub(crate) fn sample() -> Report {
     }
 }
 
+/// A loop.
+fn looped() -> FindingReport {
+    FindingReport {
+        id: "00c0ffee00c0ffee".to_owned(),
+        kind: FindingKind::NPlusOne,
+        proof: Proof::Proved,
+        route: "GET /items/{id}/reviews".to_owned(),
+        name: "reviews".to_owned(),
+        summary: "One statement ran 50 times, once per row of the statement before it.".to_owned(),
+        fingerprint: Some("b2".to_owned()),
+        statement: Some("SELECT name FROM authors WHERE id = $1".to_owned()),
+        parent: Some("SELECT id, author_id FROM reviews WHERE item_id = $1 LIMIT $2".to_owned()),
+        tables: vec!["authors".to_owned()],
+        site: Some("shop::reviews::author (src/reviews.rs:41)".to_owned()),
+        evidence: vec!["It ran 10 times for a page of 10 and 50 times for a page of 50.".to_owned()],
+        cost_ms: 12.3,
+        cost_statements: 49,
+        cost_rows: 0,
+        remedy: "Read them in one statement: SELECT id, name FROM authors WHERE id IN (SELECT value FROM json_each($1))".to_owned(),
+        untried: None,
+    }
+}
+
 /// One index and one rewrite that help.
 fn advice() -> AdviceReport {
     let tried = |before, after, before_ms, after_ms| Tried {
@@ -229,6 +234,7 @@ fn advice() -> AdviceReport {
         p95_before_ms: Some(612.0),
         p95_after_ms,
         reasons: Vec::new(),
+        findings: Vec::new(),
     };
     AdviceReport {
         unit: "steps".to_owned(),
@@ -287,6 +293,17 @@ fn advice() -> AdviceReport {
         routes: vec![
             after("feed", Verdict::Within, Some(12.1)),
             after("reviews", Verdict::Over, Some(48.0)),
+            RouteAfter {
+                after: Verdict::Over,
+                reasons: vec!["findings: full_scan".to_owned()],
+                findings: vec![FindingReport {
+                    kind: FindingKind::FullScan,
+                    statement: Some("SELECT count(*)\nFROM flyers\nWHERE title LIKE $1".to_owned()),
+                    evidence: vec!["The plan says: SCAN flyers.".to_owned()],
+                    ..looped()
+                }],
+                ..after("search", Verdict::Over, Some(24.1))
+            },
         ],
         note: None,
     }

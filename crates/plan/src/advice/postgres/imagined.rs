@@ -7,7 +7,7 @@ use sqlx::Executor as _;
 use super::session::{BACK, PostgresGround};
 use crate::advice::{
     candidate::{Candidate, Method},
-    error::AdviceError,
+    error::{AdviceError, refusal},
     ground::{Ground as _, Inquiry},
 };
 
@@ -77,35 +77,84 @@ const LONGEST_LIST: f64 = 808.0;
 /// Share of a page that is filled.
 const FILLED: f64 = 0.9;
 
+/// Those that the planner would use, all being there or each alone.
+pub(super) async fn promising(
+    ground: &mut PostgresGround,
+    candidates: Vec<(Candidate, Vec<&str>)>,
+) -> Result<Vec<Candidate>, AdviceError> {
+    if !ground.has_hypopg().await {
+        return Ok(candidates.into_iter().map(|(index, _)| index).collect());
+    }
+    ground.enter(&[], false).await?;
+    let mut kept = ground.planned(&candidates).await?;
+    for each in candidates {
+        // One that is not the best of all may be the best beside what is chosen.
+        let alone = std::slice::from_ref(&each);
+        if !kept.contains(&each.0) && !ground.planned(alone).await?.is_empty() {
+            kept.insert(each.0);
+        }
+    }
+    ground.leave().await?;
+    Ok(kept.into_iter().collect())
+}
+
+/// The sizes of indexes, in bytes, those of partial ones as HypoPG guesses them; none of what it
+/// cannot imagine.
+pub(super) async fn sizes(
+    ground: &mut PostgresGround,
+    candidates: &[Candidate],
+) -> Result<Option<Vec<Option<u64>>>, AdviceError> {
+    if !ground.has_hypopg().await {
+        return Ok(None);
+    }
+    ground.enter(&[], false).await?;
+    let mut sizes = Vec::with_capacity(candidates.len());
+    let mut tables: BTreeMap<&str, Entries> = BTreeMap::new();
+    for candidate in candidates {
+        let index = ground.imagined(candidate).await?;
+        ground.forget().await?;
+        let table = candidate.table.as_str();
+        if !tables.contains_key(table) {
+            tables.insert(table, ground.entries(table).await?);
+        }
+        let known = tables.get(table).and_then(|own| own.bytes(candidate));
+        sizes.push(index.map(|index| ground.in_full(table, known.unwrap_or(index.bytes))));
+    }
+    ground.leave().await?;
+    Ok(Some(sizes))
+}
+
+/// What the planner says that statements cost with a set of indexes.
+pub(super) async fn estimates(
+    ground: &mut PostgresGround,
+    asked: &Inquiry<'_>,
+) -> Result<Vec<Option<f64>>, AdviceError> {
+    if asked.are_built {
+        let hidden: Vec<String> = asked.without.iter().map(|index| index.name()).collect();
+        ground.enter(&hidden, false).await?;
+    } else {
+        ground.enter(&[], false).await?;
+        ground.imagine_all(&asked.with).await?;
+    }
+    let mut costs = Vec::with_capacity(asked.statements.len());
+    for statement in &asked.statements {
+        costs.push(ground.cost(statement).await?);
+    }
+    if !asked.are_built {
+        ground.forget().await?;
+    }
+    ground.leave().await?;
+    Ok(costs)
+}
+
 impl PostgresGround {
     /// Whether the server has HypoPG.
-    pub(super) async fn has_hypopg(&mut self) -> bool {
+    async fn has_hypopg(&mut self) -> bool {
         let made = self
             .connection
             .execute("CREATE EXTENSION IF NOT EXISTS hypopg")
             .await;
         made.is_ok()
-    }
-
-    /// Those that the planner would use, all being there or each alone.
-    pub(super) async fn likely(
-        &mut self,
-        candidates: Vec<(Candidate, Vec<&str>)>,
-    ) -> Result<Vec<Candidate>, AdviceError> {
-        if !self.has_hypopg().await {
-            return Ok(candidates.into_iter().map(|(index, _)| index).collect());
-        }
-        self.enter(&[], false).await?;
-        let mut kept = self.planned(&candidates).await?;
-        for each in candidates {
-            // One that is not the best of all may be the best beside what is chosen.
-            let alone = std::slice::from_ref(&each);
-            if !kept.contains(&each.0) && !self.planned(alone).await?.is_empty() {
-                kept.insert(each.0);
-            }
-        }
-        self.leave().await?;
-        Ok(kept.into_iter().collect())
     }
 
     /// What the planner says that a statement costs, if it takes it.
@@ -146,32 +195,6 @@ impl PostgresGround {
         Ok(planned)
     }
 
-    /// The sizes of indexes, in bytes, those of partial ones as HypoPG guesses them; none of what it
-    /// cannot imagine.
-    pub(super) async fn guessed(
-        &mut self,
-        candidates: &[Candidate],
-    ) -> Result<Option<Vec<Option<u64>>>, AdviceError> {
-        if !self.has_hypopg().await {
-            return Ok(None);
-        }
-        self.enter(&[], false).await?;
-        let mut sizes = Vec::with_capacity(candidates.len());
-        let mut tables: BTreeMap<&str, Entries> = BTreeMap::new();
-        for candidate in candidates {
-            let index = self.imagined(candidate).await?;
-            self.forget().await?;
-            let table = candidate.table.as_str();
-            if !tables.contains_key(table) {
-                tables.insert(table, self.entries(table).await?);
-            }
-            let known = tables.get(table).and_then(|own| own.bytes(candidate));
-            sizes.push(index.map(|index| self.in_full(table, known.unwrap_or(index.bytes))));
-        }
-        self.leave().await?;
-        Ok(Some(sizes))
-    }
-
     /// What is known of the columns of a table.
     async fn entries(&mut self, table: &str) -> Result<Entries, AdviceError> {
         let columns = sqlx::query_as::<_, (String, f64, f64, f64, bool)>(ENTRIES)
@@ -200,29 +223,6 @@ impl PostgresGround {
         })
     }
 
-    /// What the planner says that statements cost with a set of indexes.
-    pub(super) async fn costs(
-        &mut self,
-        asked: &Inquiry<'_>,
-    ) -> Result<Vec<Option<f64>>, AdviceError> {
-        if asked.are_built {
-            let hidden: Vec<String> = asked.without.iter().map(|index| index.name()).collect();
-            self.enter(&hidden, false).await?;
-        } else {
-            self.enter(&[], false).await?;
-            self.imagine_all(&asked.with).await?;
-        }
-        let mut costs = Vec::with_capacity(asked.statements.len());
-        for statement in &asked.statements {
-            costs.push(self.cost(statement).await?);
-        }
-        if !asked.are_built {
-            self.forget().await?;
-        }
-        self.leave().await?;
-        Ok(costs)
-    }
-
     /// Lets the planner believe that the index is there.
     async fn imagined(
         &mut self,
@@ -242,11 +242,11 @@ impl PostgresGround {
                 name,
                 bytes: u64::try_from(bytes).unwrap_or(0),
             })),
-            Err(sqlx::Error::Database(_)) => {
+            Err(error) => {
+                refusal(error)?;
                 self.simple(BACK).await?;
                 Ok(None)
             }
-            Err(error) => Err(AdviceError::Scratch(error)),
         }
     }
 

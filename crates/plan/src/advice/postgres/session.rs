@@ -12,13 +12,13 @@ use sqlx::{
     postgres::PgRow,
 };
 
-use super::{copy::copy, writes::known};
+use super::{copy::copy, imagined, writes::known};
 use crate::{
     Schema, ScratchDatabase,
     advice::{
         AdvisedIndex,
         candidate::{Candidate, TRIGRAMS},
-        error::AdviceError,
+        error::{AdviceError, refusal},
         ground::{Built, Effort, Ground, Inquiry, Rows, Run, Stopped, WritePrice},
         sample::{LOOKED_AT, Sample, Samples},
     },
@@ -235,14 +235,14 @@ impl PostgresGround {
         let answered = asking.fetch_one(&mut self.connection).await;
         let answer = match answered {
             Ok(row) => Ok(row.try_get::<Value, _>(0).map_err(AdviceError::Scratch)?),
-            Err(sqlx::Error::Database(error)) => {
+            Err(error) => {
+                let error = refusal(error)?;
                 self.simple(BACK).await?;
                 Err(match error.code().as_deref() {
                     Some(CANCELED) => Stopped::TookTooLong,
                     _ => Stopped::Refused(reason(&*error)),
                 })
             }
-            Err(error) => return Err(AdviceError::Scratch(error)),
         };
         Ok(answer)
     }
@@ -253,18 +253,18 @@ impl Ground for PostgresGround {
         &mut self,
         candidates: Vec<(Candidate, Vec<&str>)>,
     ) -> Result<Vec<Candidate>, AdviceError> {
-        self.likely(candidates).await
+        imagined::promising(self, candidates).await
     }
 
     async fn sizes(
         &mut self,
         candidates: &[Candidate],
     ) -> Result<Option<Vec<Option<u64>>>, AdviceError> {
-        self.guessed(candidates).await
+        imagined::sizes(self, candidates).await
     }
 
     async fn estimates(&mut self, asked: &Inquiry<'_>) -> Result<Vec<Option<f64>>, AdviceError> {
-        self.costs(asked).await
+        imagined::estimates(self, asked).await
     }
 
     async fn build(&mut self, candidates: Vec<Candidate>) -> Result<Vec<Built>, AdviceError> {
@@ -281,25 +281,23 @@ impl Ground for PostgresGround {
             let mut connection = connect(&options(self.scratch.url())?).await?;
             let queue = std::sync::Arc::clone(&queue);
             builders.push(async move {
-                connection.execute(SESSION).await?;
+                let begun = connection.execute(SESSION).await;
+                begun.map_err(AdviceError::Scratch)?;
                 loop {
                     let next = queue
                         .lock()
                         .unwrap_or_else(std::sync::PoisonError::into_inner)
                         .pop();
                     let Some(statement) = next else { break };
-                    match connection.execute(AssertSqlSafe(statement)).await {
-                        Ok(_) | Err(sqlx::Error::Database(_)) => {}
-                        Err(error) => return Err(error),
+                    if let Err(error) = connection.execute(AssertSqlSafe(statement)).await {
+                        refusal(error)?;
                     }
                 }
-                connection.close().await
+                connection.close().await.map_err(AdviceError::Scratch)
             });
         }
         let done = futures_util::future::join_all(builders).await;
-        done.into_iter()
-            .collect::<Result<Vec<()>, _>>()
-            .map_err(AdviceError::Scratch)?;
+        done.into_iter().collect::<Result<Vec<()>, _>>()?;
         // Estimates for expressions exist only once they were looked at.
         let expressions: BTreeSet<&str> = candidates
             .iter()
@@ -405,12 +403,11 @@ impl Ground for PostgresGround {
             let statement = AssertSqlSafe(statement.clone());
             match self.connection.execute(statement).await {
                 Ok(_) => {}
-                Err(sqlx::Error::Database(error)) => {
-                    let reason = reason(&*error);
+                Err(error) => {
+                    let reason = reason(&*refusal(error)?);
                     self.simple(BACK).await?;
                     return Ok(Err(reason));
                 }
-                Err(error) => return Err(AdviceError::Scratch(error)),
             }
         }
         self.simple("SAVEPOINT trial").await?;
@@ -422,12 +419,11 @@ impl Ground for PostgresGround {
         let asking = sqlx::raw_sql(AssertSqlSafe(query.to_owned()));
         let found = match asking.fetch_all(&mut self.connection).await {
             Ok(found) => found,
-            Err(sqlx::Error::Database(error)) => {
-                let reason = reason(&*error);
+            Err(error) => {
+                let reason = reason(&*refusal(error)?);
                 self.simple(BACK).await?;
                 return Ok(Err(reason));
             }
-            Err(error) => return Err(AdviceError::Scratch(error)),
         };
         let text = |row: &PgRow, at: usize| -> Result<Option<String>, sqlx::Error> {
             let value = row.try_get_raw(at)?;
@@ -471,6 +467,11 @@ impl Ground for PostgresGround {
 
     fn sorts(&self, plan: &str) -> usize {
         plan.matches("\"Node Type\":\"Sort\"").count()
+    }
+
+    fn uses(&self, plan: &str, index: &str) -> bool {
+        let name = Value::from(index).to_string();
+        plan.contains(&format!("\"Index Name\":{name}"))
     }
 
     fn reads_all(&self, plan: &str) -> bool {

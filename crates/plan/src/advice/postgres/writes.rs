@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Executor as _};
 
 use super::session::PostgresGround;
 use crate::advice::{
-    error::AdviceError,
+    error::{AdviceError, refusal},
     ground::{Effort, Ground as _, WritePrice},
 };
 
@@ -129,7 +129,7 @@ impl PostgresGround {
 pub(super) fn known<T>(price: Result<T, AdviceError>) -> Result<Option<T>, AdviceError> {
     match price {
         Ok(price) => Ok(Some(price)),
-        Err(AdviceError::Scratch(sqlx::Error::Database(_))) => Ok(None),
+        Err(AdviceError::Scratch(error)) => refusal(error).map(|_| None),
         Err(error) => Err(error),
     }
 }

@@ -5,7 +5,7 @@ use speedwell_plan::{RewriteKind, RewriteOutcome, Verdict};
 
 use super::{badge, first_words};
 use crate::report::{
-    AdviceReport, IndexAdvice, Report, RewriteAdvice, RouteAfter, StatementAdvice,
+    AdviceReport, FindingReport, IndexAdvice, Report, RewriteAdvice, RouteAfter, StatementAdvice,
     wording::{counted, refused, significant, size, thousands, tried},
 };
 
@@ -105,9 +105,22 @@ fn again(routes: &[RouteAfter]) -> Markup {
                 tbody { @for route in routes { tr {
                     td.name { (route.name) } td { (badge(route.before)) } td { (badge(route.after)) }
                     td.n { (latency(route.p95_before_ms)) } td.n { (latency(route.p95_after_ms)) }
-                    td { (route.reasons.join("; ")) }
+                    td {
+                        (route.reasons.join("; "))
+                        @for finding in &route.findings { (remains(finding)) }
+                    }
                 } } }
             } }
+        }
+    }
+}
+
+/// A fault that no advice took away.
+fn remains(finding: &FindingReport) -> Markup {
+    html! {
+        div { (finding.kind.name()) " "
+            code { (finding.statement.as_deref().unwrap_or(&finding.summary)) }
+            @for evidence in &finding.evidence { div.why { (evidence) } }
         }
     }
 }

@@ -4,7 +4,7 @@ use speedwell_plan::{RewriteKind, RewriteOutcome};
 
 use super::{Page, colour_of, word};
 use crate::report::{
-    AdviceReport, IndexAdvice, Prices, Report, RewriteAdvice, RouteAfter, Verdict,
+    AdviceReport, FindingReport, IndexAdvice, Prices, Report, RewriteAdvice, RouteAfter, Verdict,
     wording::{counted, one_line, refused as refused_because, significant, size, tried},
 };
 
@@ -96,6 +96,19 @@ impl Page {
         }
     }
 
+    /// A fault that no advice took away.
+    fn remains(&mut self, finding: &FindingReport) {
+        let statement = finding.statement.as_deref().map(one_line);
+        self.line(&format!(
+            "      {}  {}",
+            finding.kind.name(),
+            statement.as_deref().unwrap_or(&finding.summary)
+        ));
+        for evidence in &finding.evidence {
+            self.line(&format!("        why  {evidence}"));
+        }
+    }
+
     fn again(&mut self, routes: &[RouteAfter]) {
         if routes.is_empty() {
             return;
@@ -123,6 +136,9 @@ impl Page {
                 route.name,
                 word(route.before)
             ));
+            for finding in &route.findings {
+                self.remains(finding);
+            }
         }
         if !as_before.is_empty() {
             let count = counted(as_before.len() as u64, "route");
