@@ -10,7 +10,7 @@ use speedwell_plan::{
     ScratchDatabase, lint, suggest, unused_indexes,
 };
 use speedwell_sql::{Dialect, shape, structure};
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use throwaway::Postgres;
 
 /// Two users have many flyers, the others few; one category is rare.
@@ -359,7 +359,7 @@ async fn a_suggested_index_makes_the_fault_go_away() {
         let suggestion = lints[0].suggestion.clone();
         let suggestion = suggestion.unwrap_or_else(|| panic!("{sql}: {lints:#?}"));
         let mut writer = scratch.writer().await;
-        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("{}; ANALYZE", suggestion.ddl)))
+        sqlx::raw_sql(AssertSqlSafe(format!("{}; ANALYZE", suggestion.ddl)))
             .execute(&mut writer)
             .await
             .unwrap();
@@ -797,6 +797,39 @@ async fn a_scratch_database_is_made_and_dropped_with_everybody_in_it() {
     assert!(exists().await, "the second drops nothing of the first");
     scratch.remove().await.unwrap();
     assert!(!exists().await);
+}
+
+/// As on a full disk, where a database is not dropped before it has made room.
+#[tokio::test]
+async fn a_scratch_database_that_is_not_dropped_is_emptied_at_least() {
+    let server = Postgres::shared().unwrap();
+    let name = format!("speedwell_kept_{}", std::process::id());
+    let url = server.url().replace("/postgres", "/{scratch}");
+    let url = url.replace("//{scratch}@", "//postgres@");
+    let scratch = ScratchDatabase::create(&url, &name).await.unwrap();
+    let own = scratch.url().to_owned();
+    let mut writer = PgConnection::connect(&own).await.unwrap();
+    // With a subscription in it the server refuses to drop a database.
+    for statement in [
+        "CREATE TABLE big AS SELECT g FROM generate_series(1, 1000) AS g",
+        "CREATE SUBSCRIPTION kept CONNECTION 'dbname=none' PUBLICATION none
+         WITH (connect = false, slot_name = NONE)",
+    ] {
+        writer.execute(statement).await.unwrap();
+    }
+    let refused = scratch.remove().await.unwrap_err();
+    assert!(refused.to_string().contains("subscription"), "{refused}");
+    let mut reader = PgConnection::connect(&own).await.unwrap();
+    let left: Option<String> = sqlx::query_scalar("SELECT to_regclass('big')::TEXT")
+        .fetch_one(&mut reader)
+        .await
+        .unwrap();
+    assert_eq!(left, None);
+    reader.execute("DROP SUBSCRIPTION kept").await.unwrap();
+    reader.close().await.unwrap();
+    let mut admin = PgConnection::connect(&server.url()).await.unwrap();
+    let statement = format!("DROP DATABASE {name} WITH (FORCE)");
+    admin.execute(AssertSqlSafe(statement)).await.unwrap();
 }
 
 #[tokio::test]

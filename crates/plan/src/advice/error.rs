@@ -42,6 +42,22 @@ pub enum AdviceError {
     /// The scratch copy could not be worked on.
     #[error("the scratch copy failed: {0}")]
     Scratch(#[source] sqlx::Error),
+    /// The scratch copy is still there.
+    #[error("the scratch database `{name}` could not be dropped, and should be: {reason}")]
+    NotDropped {
+        /// The database.
+        name: String,
+        /// Why.
+        reason: ExplainError,
+    },
+    /// There is no advice, and the scratch copy is still there.
+    #[error("{first}; besides, {left}")]
+    Left {
+        /// Why there is no advice.
+        first: Box<AdviceError>,
+        /// Why the copy is there.
+        left: Box<AdviceError>,
+    },
     /// A file of the scratch copy could not be made.
     #[error("cannot make a scratch file: {0}")]
     File(#[from] std::io::Error),

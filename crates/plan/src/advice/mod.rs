@@ -154,10 +154,7 @@ pub async fn advise(
             let work = work(ground.samples(&copies).await?, ground.has_trigrams().await);
             let (result, ground) = work.solve(ground).await;
             let removed = ground.remove().await;
-            // What went wrong first says more than that nothing could be tidied up after it.
-            let advice = result?;
-            removed?;
-            (advice, copied)
+            (tidied_up(result, removed)?, copied)
         }
         _ => {
             let mut ground = sqlite::open(url).await?;
@@ -165,15 +162,26 @@ pub async fn advise(
             let work = work(ground.samples(&schema).await?, false);
             let (result, ground) = work.solve(ground).await;
             let removed = ground.remove().await;
-            // What went wrong first says more than that nothing could be tidied up after it.
-            let advice = result?;
-            removed?;
-            (advice, copied)
+            (tidied_up(result, removed)?, copied)
         }
     };
     advice.times.copy = copied;
     advice.times.all = begun.elapsed();
     Ok(advice)
+}
+
+/// The advice, if there is some and nothing is left behind.
+fn tidied_up(
+    result: Result<Advice, AdviceError>,
+    removed: Result<(), AdviceError>,
+) -> Result<Advice, AdviceError> {
+    match (result, removed) {
+        (Err(first), Err(left)) => Err(AdviceError::Left {
+            first: Box::new(first),
+            left: Box::new(left),
+        }),
+        (result, removed) => removed.and(result),
+    }
 }
 
 /// Builds advised indexes in a database that the caller made, and lets the planner look at them.

@@ -1,7 +1,7 @@
 //! Plans that need not be asked for: an index that a plan does not use can be taken away without
 //! changing it, so that one answer tells the plan under many sets of indexes.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use super::trial::Set;
 
@@ -16,25 +16,25 @@ struct Planned {
     among: Set,
     /// Those of them that it uses.
     used: Set,
-    plan: String,
+    /// Many sets have the same one.
+    plan: Arc<str>,
 }
 
 impl Plans {
     /// Notes what the database answered when the indexes `among` were there, of which the plan uses
     /// some.
     pub(crate) fn note(&mut self, of: (usize, usize), among: Set, used: Set, plan: &str) {
-        self.0.entry(of).or_default().push(Planned {
-            among,
-            used,
-            plan: plan.to_owned(),
-        });
+        let all = self.0.entry(of).or_default();
+        let same = all.iter().find(|one| *one.plan == *plan);
+        let plan = same.map_or_else(|| Arc::from(plan), |one| Arc::clone(&one.plan));
+        all.push(Planned { among, used, plan });
     }
 
     /// The plan with a set of indexes, if it was chosen among these and others that it does not use.
     pub(crate) fn known(&self, of: (usize, usize), set: &Set) -> Option<&str> {
         let all = self.0.get(&of)?;
         let same = |one: &&Planned| one.used.is_subset(set) && set.is_subset(&one.among);
-        all.iter().find(same).map(|one| one.plan.as_str())
+        all.iter().find(same).map(|one| &*one.plan)
     }
 }
 

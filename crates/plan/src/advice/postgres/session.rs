@@ -192,7 +192,9 @@ impl PostgresGround {
     /// Drops the scratch database and says if that fails.
     pub(crate) async fn remove(self) -> Result<(), AdviceError> {
         let _ = self.connection.close().await;
-        Ok(self.scratch.remove().await?)
+        let name = self.scratch.name().to_owned();
+        let removed = self.scratch.remove().await;
+        removed.map_err(|reason| AdviceError::NotDropped { name, reason })
     }
 
     /// Bytes that something of this size in the copy would take in the audited database.
