@@ -33,18 +33,19 @@ fn load(page: &Page, path: &str) -> Load {
     );
     scroll_through(page);
     // A picture out of sight is complete before it was asked for, and one that was asked for is
-    // counted later than it is complete: on a busy machine both take their time.
-    page.wait(
-        "(() => {
+    // counted later than it is complete, if its card is there at all: on a busy machine all of them
+    // take their time. Each flyer has one, and their maker.
+    page.wait(&format!(
+        "(() => {{
           const paths = [...document.images].map((one) => new URL(one.src).pathname);
           const pictures = new Set(paths.filter((path) => path.startsWith('/media/')));
-          const { hits, misses } = speedwellStats.images;
-          if (hits + misses >= pictures.size) return true;
+          const {{ hits, misses }} = speedwellStats.images;
+          if (hits + misses >= Math.max(pictures.size, {FLYERS} + 1)) return true;
           const places = document.body.scrollHeight / 400;
           scrollTo(0, 400 * Math.floor(Math.random() * places));
           return false;
-        })()",
-    );
+        }})()",
+    ));
     let pair = |part: &str| {
         ["hits", "misses"].map(|kind| page.number(&format!("speedwellStats.{part}.{kind}")))
     };
