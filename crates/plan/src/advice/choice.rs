@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     error::AdviceError,
-    ground::Ground,
-    trial::{Cost, Set, Trials},
+    ground::{Ground, Set},
+    trial::{Cost, Trials},
 };
 
 /// Values that each statement is tried with while choosing: a hot, a rare and an absent one.

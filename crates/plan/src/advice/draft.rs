@@ -12,8 +12,8 @@ use super::{
     candidate::Candidate,
     choice::VALUES,
     error::AdviceError,
-    ground::{Ground, Inquiry},
-    trial::{Set, Tried},
+    ground::{Ground, Inquiry, Set},
+    trial::Tried,
 };
 
 /// Share of what all statements cost without advice that an index must save, as Extend has it.

@@ -40,6 +40,9 @@ pub(crate) struct Built {
     pub(crate) table_bytes: u64,
 }
 
+/// A set of indexes, by their place among those built.
+pub(crate) type Set = BTreeSet<usize>;
+
 /// The price of writing rows of one table.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct WritePrice {

@@ -1,6 +1,7 @@
 //! Index advice for a workload: candidates from its structure, built on a scratch copy, chosen
 //! and proved by executing every statement before and after.
 
+mod alike;
 mod candidate;
 mod choice;
 mod condition;
@@ -15,6 +16,7 @@ mod outcome;
 mod plans;
 mod postgres;
 mod prove;
+mod relevance;
 mod rewrite;
 mod sample;
 mod sqlite;
@@ -34,9 +36,10 @@ use self::{
     facts::{Facts, facts},
     generate::{Workload, candidates},
     ground::{Built, Ground},
+    relevance::{Fired, felt, is_felt, is_fired},
     rewrite::Field,
     sample::Samples,
-    trial::{Drafted, Fired, Trials, Tried},
+    trial::{Drafted, Trials, Tried},
 };
 use crate::{Database, Schema};
 
@@ -299,7 +302,7 @@ impl Work<'_> {
         let (mut kept, others) = self.fired_first(asked, field);
         let others = others.into_iter().map(|candidate| {
             let concerned = field.statements.iter().filter(|statement| {
-                trial::is_felt(&statement.facts, &candidate, field.fired, self.schema)
+                is_felt(&statement.facts, &candidate, field.fired, self.schema)
             });
             let texts = concerned.flat_map(|statement| statement.texts.iter().take(choice::VALUES));
             let texts = texts.map(String::as_str).collect();
@@ -339,11 +342,12 @@ impl Work<'_> {
                     }
                 }
                 let candidates = known.iter().map(|sized| &sized.candidate).collect();
+                let facts = field.statements.iter().map(|tried| &tried.facts);
                 let drafting = Drafting {
                     sized: &known,
                     are_built: false,
                     statements: field.statements,
-                    felt: trial::felt(field.statements, candidates, field.fired, self.schema),
+                    felt: felt(facts, candidates, field.fired, self.schema),
                     repeated: &drafted.repeated,
                     banned: &BTreeSet::new(),
                     most_bytes: self.most_bytes.map(|most| most + most / MARGIN_OF_GUESSES),
@@ -359,8 +363,8 @@ impl Work<'_> {
         wanted.extend(fired.iter().cloned());
         wanted.sort();
         let built = ground.build(wanted).await?;
-        let is_fired = |at: &usize| fired.contains(&built[*at].candidate);
-        drafted.beside = (0..built.len()).filter(is_fired).collect();
+        let is_beside = |at: &usize| fired.contains(&built[*at].candidate);
+        drafted.beside = (0..built.len()).filter(is_beside).collect();
         Ok(Candidates {
             drafted: Some(drafted),
             built,
@@ -375,7 +379,7 @@ impl Work<'_> {
     ) -> (Vec<Candidate>, Vec<Candidate>) {
         asked.into_iter().partition(|candidate| {
             let mut facts = field.statements.iter().map(|statement| &statement.facts);
-            facts.any(|facts| trial::is_fired(facts, candidate, field.fired, self.schema))
+            facts.any(|facts| is_fired(facts, candidate, field.fired, self.schema))
         })
     }
 

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::trial::Set;
+use super::ground::Set;
 
 /// The plans of statements with each of their values, as far as they are known.
 #[derive(Debug, Default)]

@@ -9,8 +9,8 @@ use std::{
 use super::{
     choice::{choose, is_worse},
     error::AdviceError,
-    ground::{Ground, WritePrice},
-    trial::{Cost, Set, Trials},
+    ground::{Ground, Set, WritePrice},
+    trial::{Cost, Trials},
 };
 
 /// Times that an index is refused and the choice made again. After that what is guilty is only

@@ -478,12 +478,7 @@ impl Ground for SqliteGround {
     }
 
     fn uses(&self, plan: &str, index: &str) -> bool {
-        let ends = |rest: &str| rest.is_empty() || rest.starts_with(' ');
-        plan.lines().any(|line| {
-            line.split_once(" INDEX ")
-                .and_then(|(_, rest)| rest.strip_prefix(index))
-                .is_some_and(ends)
-        })
+        names(plan, index)
     }
 
     fn reads_all(&self, plan: &str) -> bool {
@@ -497,6 +492,16 @@ impl Ground for SqliteGround {
     }
 }
 
+/// Whether a line of the plan reads this index.
+fn names(plan: &str, index: &str) -> bool {
+    let ends = |rest: &str| rest.is_empty() || rest.starts_with(' ');
+    plan.lines().any(|line| {
+        line.split_once(" INDEX ")
+            .and_then(|(_, rest)| rest.strip_prefix(index))
+            .is_some_and(ends)
+    })
+}
+
 /// In quotation marks, whatever the name is.
 fn strictly_quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
@@ -506,6 +511,21 @@ fn strictly_quoted(name: &str) -> String {
 mod tests {
     use super::*;
     use crate::advice::candidate::{Key, Method};
+
+    #[test]
+    fn a_plan_uses_the_indexes_that_its_lines_name() {
+        for (line, used) in [
+            ("SEARCH f USING INDEX feed (is_active=?)", true),
+            ("SCAN f USING COVERING INDEX feed", true),
+            ("SEARCH f USING INDEX feed (a=?) LEFT-JOIN", true),
+            ("USING INDEX feed FOR IN-OPERATOR", true),
+            ("SEARCH f USING INDEX feed_of_one (a=?)", false),
+            ("SEARCH f USING AUTOMATIC COVERING INDEX (feed=?)", false),
+            ("SCAN feed", false),
+        ] {
+            assert_eq!(names(&format!("SCAN g\n{line}"), "feed"), used, "{line}");
+        }
+    }
 
     #[tokio::test]
     async fn a_disk_without_room_for_an_index_is_said_to_be_full() {

@@ -1,25 +1,20 @@
 //! Statements executed under sets of indexes, each execution only once.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     time::{Duration, Instant},
 };
 
 use super::{
-    candidate::Candidate,
+    alike::{Alike, alike},
     draft::{Chosen, Drafting, Weighed, draft},
     error::AdviceError,
-    facts::{Facts, Search, WriteKind},
-    ground::{Built, Ground, Run, Stopped},
+    facts::Facts,
+    ground::{Built, Ground, Run, Set, Stopped},
     plans::Plans,
+    relevance::{Fired, felt},
 };
 use crate::Schema;
-
-/// A set of indexes, by their place among those built.
-pub(crate) type Set = BTreeSet<usize>;
-
-/// For each table those whose rows refer to it, directly or through others.
-pub(crate) type Fired = BTreeMap<String, BTreeSet<String>>;
 
 /// What estimates choose from those built.
 #[derive(Debug, Clone, Default)]
@@ -81,17 +76,6 @@ impl Cost {
             Self::Failed(_) | Self::TookTooLong => None,
         }
     }
-}
-
-/// Indexes that begin with the same column as one of those built.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Alike {
-    /// Whether the database has one already.
-    pub(crate) is_there: bool,
-    pub(crate) built: Set,
-    /// Whether that is sorted by all the same columns, and only holds others beside.
-    pub(crate) twin_is_there: bool,
-    pub(crate) twins: Set,
 }
 
 /// A statement that has taken so long without advice is tried with no further values.
@@ -178,7 +162,8 @@ impl<G: Ground> Trials<G> {
         fired: Fired,
     ) -> Self {
         let candidates = built.iter().map(|built| &built.candidate).collect();
-        let felt = felt(&statements, candidates, &fired, schema);
+        let facts = statements.iter().map(|tried| &tried.facts);
+        let felt = felt(facts, candidates, &fired, schema);
         Self {
             impatient: false,
             slow: vec![None; statements.len()],
@@ -383,17 +368,20 @@ impl<G: Ground> Trials<G> {
         text: &str,
         relevant: &[usize],
     ) -> Result<Result<String, String>, AdviceError> {
+        if !self.besides.is_empty() || self.writes(statement) {
+            self.enter().await?;
+            return self.ground.plan(text).await;
+        }
         let among: Set = relevant.iter().copied().collect();
         // What proves the choice is asked for.
-        let may_infer = self.impatient && self.besides.is_empty() && !self.writes(statement);
-        if may_infer && let Some(plan) = self.plans.known((statement, value), &among) {
+        if self.impatient
+            && let Some(plan) = self.plans.known((statement, value), &among)
+        {
             return Ok(Ok(plan.to_owned()));
         }
         self.enter().await?;
         let plan = self.ground.plan(text).await?;
-        if let Ok(plan) = &plan
-            && self.besides.is_empty()
-        {
+        if let Ok(plan) = &plan {
             let uses = |index: &usize| self.ground.uses(plan, &self.built[*index].candidate.name());
             let used = among.iter().copied().filter(uses).collect();
             self.plans.note((statement, value), among, used, plan);
@@ -502,111 +490,4 @@ impl<G: Ground> Trials<G> {
         }
         Ok(Cost::Measured(total))
     }
-}
-
-/// For each statement the indexes that can change what it costs.
-pub(crate) fn felt(
-    statements: &[Tried],
-    candidates: Vec<&Candidate>,
-    fired: &Fired,
-    schema: &Schema,
-) -> Vec<Set> {
-    let of_one = |statement: &Tried| {
-        let all = candidates.iter().enumerate();
-        let felt = all.filter(|(_, index)| is_felt(&statement.facts, index, fired, schema));
-        felt.map(|(place, _)| place).collect()
-    };
-    statements.iter().map(of_one).collect()
-}
-
-/// Whether the statement keeps the index up, may use it itself, or sets off triggers of foreign
-/// keys that may.
-pub(crate) fn is_felt(facts: &Facts, index: &Candidate, fired: &Fired, schema: &Schema) -> bool {
-    let mut written = facts.write.iter().filter(|write| write.keeps_up);
-    written.any(|write| write.table == index.table)
-        || facts.searches.iter().any(|search| is_usable(search, index))
-        || is_fired(facts, index, fired, schema)
-}
-
-/// Whether rows that refer to those that go are looked for by what the index begins with.
-pub(crate) fn is_fired(facts: &Facts, index: &Candidate, fired: &Fired, schema: &Schema) -> bool {
-    let Some(write) = &facts.write else {
-        return false;
-    };
-    let parent = schema.table(&write.table);
-    let fires = match &write.kind {
-        WriteKind::Insert => false,
-        WriteKind::Delete => true,
-        WriteKind::Update(set) => {
-            parent.is_some_and(|table| table.primary_key.iter().any(|key| set.contains(key)))
-        }
-    };
-    let children = fired.get(&write.table);
-    let child = schema.table(&index.table);
-    fires
-        && children.is_some_and(|children| children.contains(&index.table))
-        && index.keys.first().is_some_and(|first| {
-            let mut keys = child.into_iter().flat_map(|child| &child.foreign_keys);
-            keys.any(|key| key.columns.contains(&first.term))
-        })
-}
-
-/// Whether a search can use the index: it speaks of what the index begins with or is limited to,
-/// or finds all that it reads in it.
-fn is_usable(search: &Search, index: &Candidate) -> bool {
-    if search.table != index.table {
-        return false;
-    }
-    let begins = index.keys.first().is_some_and(|key| match key.expression {
-        true => search.used.iter().any(|name| key.term.contains(name)),
-        false => search.used.contains(&key.term),
-    });
-    let condition = index.condition.as_deref().unwrap_or_default();
-    let limits = |text: &String| condition.contains(text.as_str());
-    let holds = |name: &String| {
-        index.included.contains(name) || index.keys.iter().any(|key| key.term == *name)
-    };
-    begins
-        || search.constants.values().any(limits)
-        || (!search.uses_all && search.used.iter().all(holds))
-}
-
-fn alike(built: &[Built], schema: &Schema) -> Vec<Alike> {
-    built
-        .iter()
-        .map(|one| alike_to(one, built, schema))
-        .collect()
-}
-
-fn alike_to(one: &Built, built: &[Built], schema: &Schema) -> Alike {
-    let own = &one.candidate;
-    let sorted_by = |candidate: &Candidate| -> Vec<String> {
-        let keys = candidate.keys.iter();
-        keys.map(|key| key.term.clone()).collect()
-    };
-    let terms = sorted_by(own);
-    let mut alike = Alike::default();
-    for (at, other) in built.iter().enumerate() {
-        let other = &other.candidate;
-        if other.table != own.table || other.method != own.method {
-            continue;
-        }
-        if sorted_by(other).first() == terms.first() {
-            alike.built.insert(at);
-        }
-        if other.keys == own.keys && other.condition == own.condition {
-            alike.twins.insert(at);
-        }
-    }
-    let table = schema.table(&own.table);
-    for index in table.into_iter().flat_map(|table| &table.indexes) {
-        let columns: Vec<String> = index.columns.iter().map(|own| own.name.clone()).collect();
-        if !index.is_ordered() || columns.first() != terms.first() {
-            continue;
-        }
-        alike.is_there = true;
-        alike.twin_is_there |=
-            columns.starts_with(&terms) && index.partial.is_some() == own.condition.is_some();
-    }
-    alike
 }

@@ -472,8 +472,7 @@ impl Ground for PostgresGround {
     }
 
     fn uses(&self, plan: &str, index: &str) -> bool {
-        let name = Value::from(index).to_string();
-        plan.contains(&format!("\"Index Name\":{name}"))
+        names(plan, index)
     }
 
     fn reads_all(&self, plan: &str) -> bool {
@@ -512,6 +511,12 @@ impl PostgresGround {
 
 /// `query_canceled`, of `statement_timeout`.
 const CANCELED: &str = "57014";
+
+/// Whether a node of the plan reads this index.
+fn names(plan: &str, index: &str) -> bool {
+    let name = Value::from(index).to_string();
+    plan.contains(&format!("\"Index Name\":{name}"))
+}
 
 /// The server's words, unless they may hold a value.
 fn reason(error: &dyn sqlx::error::DatabaseError) -> String {
@@ -566,7 +571,14 @@ const BLOCKS: &str = "
 
 #[cfg(test)]
 mod tests {
-    use super::with_place;
+    use super::{names, with_place};
+
+    #[test]
+    fn a_plan_uses_the_indexes_that_its_nodes_name() {
+        let plan = serde_json::json!([{"Plan": {"Index Name": "feed_of_one", "Alias": "feed"}}]);
+        assert!(names(&plan.to_string(), "feed_of_one"));
+        assert!(!names(&plan.to_string(), "feed"));
+    }
 
     #[test]
     fn the_name_in_an_address_gives_way_to_the_scratch_database() {
